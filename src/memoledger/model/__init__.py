@@ -1,0 +1,1 @@
+"""Frozen values, ids, states, limits and errors. This package imports nothing else of ours."""
