@@ -1,0 +1,1 @@
+"""What stands behind the ports: embedding models and the services outside PostgreSQL."""
