@@ -1,0 +1,39 @@
+"""An open ledger: its aggregates over one pool of connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memoledger.ledger.maintenance import Maintenance
+from memoledger.ledger.memories import Memories
+from memoledger.ledger.search import Search
+from memoledger.ledger.sessions import Sessions
+from memoledger.ledger.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What services read and write.
+
+    Args:
+        embedding_version: the number of the namespace in which this ledger embeds and searches.
+    """
+
+    sessions: Sessions
+    stores: Stores
+    memories: Memories
+    search: Search
+    maintenance: Maintenance
+    embedding_version: int
+
+    @classmethod
+    def over(cls, sessions: Sessions, *, embedding_version: int) -> Ledger:
+        """The aggregates over a pool."""
+        return cls(
+            sessions=sessions,
+            stores=Stores(sessions),
+            memories=Memories(sessions),
+            search=Search(sessions),
+            maintenance=Maintenance(sessions),
+            embedding_version=embedding_version,
+        )

@@ -1,0 +1,159 @@
+"""The principal's transaction: every statement of a request runs inside one.
+
+The principal is set for the transaction and with it vanishes, so that a pooled connection,
+PgBouncer's in transaction mode included, carries nothing from one caller to the next. Where a
+request is a fixed list of statements they travel in one round trip: a pipeline without BEGIN is
+    one transaction.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.pq import ConnStatus
+from psycopg_pool import AsyncConnectionPool
+
+from memoledger.ledger.failures import translated
+from memoledger.ledger.statements import Statement, statements
+from memoledger.ledger.vector_types import VectorOids, fetch_vector_oids, register_vectors
+from memoledger.model.principal import Principal
+
+Row = tuple[Any, ...]
+Connection = AsyncConnection[Row]
+Call = tuple[Statement, Mapping[str, Any]]
+
+_BECOME = statements("principals")["become"]
+_BECOME_OWNER = statements("principals")["become_owner"]
+
+
+class Sessions:
+    """A bounded pool of connections, and the transactions made on them.
+
+    Args:
+        conninfo: libpq connection string of the application's login.
+        pool_min, pool_max: connections kept and at most opened.
+        wait_s: seconds a caller waits for a free connection before `LedgerUnavailable`.
+        statement_timeout_s: seconds a statement may run; 0 is no limit.
+        prepare: whether statements are prepared on the server; off for a PgBouncer that cannot.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        pool_min: int = 1,
+        pool_max: int = 8,
+        wait_s: float = 10.0,
+        statement_timeout_s: float = 60.0,
+        prepare: bool = True,
+    ) -> None:
+        self._oids: VectorOids | None = None
+        self._timeout = f"{math.ceil(statement_timeout_s * 1000)}ms"
+        self._prepare_threshold = 0 if prepare else None
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            conninfo,
+            min_size=pool_min,
+            max_size=pool_max,
+            timeout=wait_s,
+            # The pauses between attempts double; a short limit keeps them short, so that a server
+            # that is back is noticed soon. The next request begins anew.
+            reconnect_timeout=wait_s,
+            kwargs={"autocommit": True},
+            configure=self._configure,
+            open=False,
+            name="memoledger",
+        )
+
+    async def open(self) -> None:
+        """Open the pool and its first connection.
+
+        Raises:
+            LedgerUnavailable: no connection could be made in time.
+        """
+        with translated():
+            await self._pool.open(wait=True)
+
+    async def aclose(self) -> None:
+        """Close every connection. Safe to call twice."""
+        await self._pool.close()
+
+    async def _configure(self, connection: Connection) -> None:
+        connection.prepare_threshold = self._prepare_threshold
+        if self._oids is None:
+            self._oids = await fetch_vector_oids(connection)
+        register_vectors(connection, self._oids)
+
+    async def run(
+        self, principal: Principal, store_id: UUID | None, *calls: Call
+    ) -> list[list[Row]]:
+        """Run the calls in order in one transaction and one round trip; the rows of each.
+
+        Args:
+            principal: who acts.
+            store_id: the one store this is about, or None. It narrows what can be seen.
+        """
+        return await self._pipeline((_BECOME, self._identity(principal, store_id)), calls)
+
+    async def run_as_owner(self, *calls: Call) -> list[list[Row]]:
+        """Run the calls as the ledger itself. Only maintenance does that."""
+        return await self._pipeline((_BECOME_OWNER, {}), calls)
+
+    async def _pipeline(self, become: Call, calls: tuple[Call, ...]) -> list[list[Row]]:
+        with translated():
+            async with self._connection() as connection:
+                async with connection.pipeline():
+                    await connection.execute(become[0].sql, become[1])
+                    cursors = [await connection.execute(s.sql, params) for s, params in calls]
+                return [await c.fetchall() if c.description else [] for c in cursors]
+
+    @asynccontextmanager
+    async def transaction(
+        self, principal: Principal, store_id: UUID | None = None
+    ) -> AsyncIterator[Connection]:
+        """A connection in a transaction of the principal's, for work that needs its own answers."""
+        with translated():
+            async with self._connection() as connection, connection.transaction():
+                await connection.execute(_BECOME.sql, self._identity(principal, store_id))
+                yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool that was not cut while it lay there.
+
+        After a restart of the server every connection in the pool is dead; each is noticed here,
+        without a round trip, and replaced.
+        """
+        for _ in range(self._pool.max_size):
+            async with self._pool.connection() as connection:
+                if not _was_cut(connection):
+                    yield connection
+                    return
+        async with self._pool.connection() as connection:
+            yield connection
+
+    def _identity(self, principal: Principal, store_id: UUID | None) -> dict[str, str]:
+        return {
+            "tenant": principal.tenant,
+            "user": principal.user,
+            "store": "" if store_id is None else str(store_id),
+            "timeout": self._timeout,
+        }
+
+
+def _was_cut(connection: Connection) -> bool:
+    """Whether the server has closed an idle connection: then there is an end to be read."""
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    try:
+        while waiting.poll(0):  # A message may come first: why it was closed, or a mere notice.
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return connection.pgconn.status == ConnStatus.BAD

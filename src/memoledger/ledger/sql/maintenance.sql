@@ -1,0 +1,7 @@
+-- name: sweep_expired
+-- Closes a bounded number of expired memories of every tenant; true while there may be more.
+SELECT memoledger.sweep_expired()
+
+-- name: refresh_statistics
+-- Lets the planner know of tables that have more than doubled since it last looked; cheap otherwise.
+SELECT memoledger.refresh_statistics()

@@ -1,0 +1,209 @@
+-- name: nearest_memories
+-- The hot path of dense recall: the nearest current memories of a store by an exact scan, with their
+-- rows, in one statement. A memory has at most three views, so that three times the limit in views
+-- holds at least the limit in memories. OFFSET 0 has the rows looked up one by one: the planner takes
+-- a store among thousands for a row or two, and would read all of it.
+WITH nearest AS MATERIALIZED (
+    SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+    ORDER BY e.embedding <#> %(vector)s, e.owner_id
+    LIMIT %(limit)s * 3
+), best AS MATERIALIZED (
+    SELECT n.owner_id, n.version, max(n.similarity) AS similarity
+    FROM nearest AS n
+    WHERE n.similarity >= %(min_similarity)s
+    GROUP BY n.owner_id, n.version
+    ORDER BY similarity DESC, n.owner_id
+    LIMIT %(limit)s
+)
+SELECT best.similarity, m.memory_id, m.version, m.store_id, m.content, m.type, m.importance, m.source, m.tags,
+       m.subject_refs, m.metadata, m.title, m.summary, m.external_id, m.privacy, m.occurred_at,
+       m.valid_from, m.valid_to, m.expires_at, m.recorded_at, m.superseded_at, m.deleted_at, m.erased_at,
+       m.created_by, m.updated_by
+FROM best
+CROSS JOIN LATERAL (
+    SELECT * FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.memory_id = best.owner_id AND m.version = best.version
+    OFFSET 0
+) AS m
+ORDER BY best.similarity DESC, m.memory_id
+
+-- name: dense_candidates
+-- The nearest memories of a store under a filter or as of an instant; the filter comes before the limit.
+WITH passing AS MATERIALIZED (
+    SELECT m.memory_id, m.version
+    FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
+      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
+      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
+      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
+      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
+      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+), dense AS MATERIALIZED (
+    SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+          ELSE e.recorded_at <= %(as_of)s::timestamptz
+               AND (e.superseded_at IS NULL OR e.superseded_at > %(as_of)s::timestamptz)
+               AND (e.expires_at IS NULL OR e.expires_at > %(as_of)s::timestamptz)
+          END
+      AND (%(unfiltered)s::boolean OR (e.owner_id, e.version) IN (SELECT p.memory_id, p.version FROM passing AS p))
+    GROUP BY e.owner_id, e.version
+    HAVING max(-(e.embedding <#> %(vector)s)) >= %(min_similarity)s
+    ORDER BY similarity DESC, e.owner_id
+    LIMIT %(candidates)s
+)
+SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25
+FROM dense AS d
+
+-- name: lexical_candidates
+-- The best memories of a store by BM25, under a filter or as of an instant.
+-- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
+-- The stored weights hold what depends on the text alone; the formula is that of model/indexing.py.
+WITH passing AS MATERIALIZED (
+    SELECT m.memory_id, m.version
+    FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
+      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
+      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
+      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
+      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
+      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+), matched AS MATERIALIZED (
+    SELECT t.owner_id, t.version, t.length, t.weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+      AND t.weights <#> %(asked)s < 0
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+), rarity AS (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM unnest(%(terms)s::integer[]) AS a (term), collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k
+                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
+    WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+)
+SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25
+FROM lexical AS x
+
+-- name: hybrid_candidates
+-- The best memories by vectors and the best by words, each with both scores, for fusion.
+-- The two are added up rather than joined, and what one channel lacks is looked up one by one (OFFSET 0):
+-- the planner takes a store among thousands for a row or two, and would read all of it for each.
+-- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
+-- The stored weights hold what depends on the text alone; the formula is that of model/indexing.py.
+WITH passing AS MATERIALIZED (
+    SELECT m.memory_id, m.version
+    FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
+      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
+      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
+      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
+      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
+      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+), dense AS MATERIALIZED (
+    SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+          ELSE e.recorded_at <= %(as_of)s::timestamptz
+               AND (e.superseded_at IS NULL OR e.superseded_at > %(as_of)s::timestamptz)
+               AND (e.expires_at IS NULL OR e.expires_at > %(as_of)s::timestamptz)
+          END
+      AND (%(unfiltered)s::boolean OR (e.owner_id, e.version) IN (SELECT p.memory_id, p.version FROM passing AS p))
+    GROUP BY e.owner_id, e.version
+    HAVING max(-(e.embedding <#> %(vector)s)) >= %(min_similarity)s
+    ORDER BY similarity DESC, e.owner_id
+    LIMIT %(candidates)s
+), matched AS MATERIALIZED (
+    SELECT t.owner_id, t.version, t.length, t.weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+      AND t.weights <#> %(asked)s < 0
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+), rarity AS (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM unnest(%(terms)s::integer[]) AS a (term), collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k
+                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
+    WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+), candidates AS (
+    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
+    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
+          UNION ALL
+          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
+    GROUP BY f.owner_id, f.version
+)
+SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
+       coalesce(c.bm25, other_x.bm25) AS bm25
+FROM candidates AS c
+LEFT JOIN LATERAL (
+    SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE c.similarity IS NULL
+      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.owner_id = c.owner_id AND e.version = c.version
+) AS other_d ON true
+LEFT JOIN LATERAL (
+    SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
+    FROM memoledger.term_vectors AS t, question AS q, collection AS s
+    WHERE c.bm25 IS NULL
+      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
+    OFFSET 0
+) AS other_x ON true
+WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s

@@ -1,0 +1,52 @@
+"""The SQL statements of the ledger, read from `sql/*.sql`.
+
+A file holds statements of one aggregate. Each begins with `-- name: its_name`, then a comment that
+says what it is for, then the SQL with psycopg's named placeholders.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One named statement: its purpose in words and its text for psycopg."""
+
+    name: str
+    purpose: str
+    sql: bytes
+
+
+@cache
+def statements(aggregate: str) -> dict[str, Statement]:
+    """The statements of `sql/<aggregate>.sql` by name.
+
+    Raises:
+        ValueError: two statements have one name, or one has no purpose.
+    """
+    text = resources.files("memoledger.ledger").joinpath(f"sql/{aggregate}.sql").read_text("utf-8")
+    pieces = _NAME.split(text)
+    if pieces[0].strip():
+        raise ValueError(f"{aggregate}.sql: text before the first name")
+    found: dict[str, Statement] = {}
+    for name, body in zip(pieces[1::2], pieces[2::2], strict=True):
+        if name in found:
+            raise ValueError(f"{aggregate}.sql: {name} is defined twice")
+        found[name] = _parse(aggregate, name, body)
+    return found
+
+
+def _parse(aggregate: str, name: str, body: str) -> Statement:
+    lines = body.strip().splitlines()
+    comment = [line for line in lines if line.startswith("--")]
+    sql = "\n".join(line for line in lines if not line.startswith("--")).strip()
+    purpose = " ".join(line.removeprefix("--").strip() for line in comment)
+    if not purpose or not sql:
+        raise ValueError(f"{aggregate}.sql: {name} lacks its purpose or its SQL")
+    return Statement(name, purpose, sql.encode())

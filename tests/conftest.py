@@ -1,0 +1,121 @@
+"""Shared fixtures: one embedded server a session, one database a test, copied from a template."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from memoledger.adapters.embedders.local import LocalEmbedder
+from memoledger.bootstrap import open_application
+from memoledger.ledger.embedded import EmbeddedServer
+from memoledger.settings import Settings, load_settings
+from memoledger.surfaces.python.memoledger import Memoledger
+
+TEMPLATE = "memoledger_template"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of one test: how its roles connect."""
+
+    server: EmbeddedServer
+    name: str
+
+    def conninfo(self, user: str = "memoledger_app") -> str:
+        """As the application role, or as another."""
+        return self.server.conninfo(user, self.name)
+
+    def settings(self, **overrides: object) -> Settings:
+        """Settings of a ledger in it; requests log in as the application role itself."""
+        return load_settings(
+            **{
+                "database_url": SecretStr(self.conninfo()),
+                "admin_database_url": SecretStr(self.conninfo("postgres")),
+                "sweep_interval_s": 0.0,
+                **overrides,
+            }
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not see the developer's own settings."""
+    for name in list(os.environ):
+        if name.startswith("MEMOLEDGER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The session's PostgreSQL; it does not wait for the disk."""
+    handle = EmbeddedServer.temporary()
+    yield handle
+    handle.stop()
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[LocalEmbedder]:
+    """The default model, loaded once."""
+    model = LocalEmbedder()
+    yield model
+    asyncio.run(model.aclose())
+
+
+@pytest.fixture(scope="session")
+def template(server: EmbeddedServer, embedder: LocalEmbedder) -> str:
+    """A migrated, empty database, from which the tests' databases are copied."""
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")
+    settings = Database(server, TEMPLATE).settings(
+        database_url=SecretStr(server.conninfo("postgres", TEMPLATE))
+    )
+
+    async def migrate() -> None:
+        application = await open_application(settings, embedder=embedder)
+        await application.close()
+
+    asyncio.run(migrate())
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute("ALTER ROLE memoledger_app LOGIN")
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(server: EmbeddedServer, template: str) -> Iterator[Database]:
+    """A fresh database of this test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield Database(server, name)
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def ledger(database: Database, embedder: LocalEmbedder) -> AsyncIterator[Memoledger]:
+    """An open ledger in the test's database."""
+    async with Memoledger.open(settings=database.settings(), embedder=embedder) as opened:
+        yield opened
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test that skips has failed: what it needs is installed there.
+
+    (Not one that is about another user than the one who runs it, such as root.)
+    """
+    report = yield
+    applies = "who runs it: " not in str(report.longrepr)
+    if report.skipped and applies and os.environ.get("TESTS_MAY_NOT_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped where nothing may: {report.longrepr}"
+    return report
