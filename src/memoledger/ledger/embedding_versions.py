@@ -8,6 +8,7 @@ from memoledger.ledger.failures import translated
 from memoledger.ledger.sessions import Connection
 from memoledger.ledger.statements import statements
 from memoledger.model.embedding import EmbeddingVersion
+from memoledger.model.errors import Forbidden
 
 _SQL = statements("embedding_versions")
 _BECOME_OWNER = statements("principals")["become_owner"]
@@ -22,17 +23,28 @@ async def find_embedding_version(connection: Connection, version: EmbeddingVersi
 
 
 async def declare_embedding_version(connection: Connection, version: EmbeddingVersion) -> int:
-    """Declare an embedding version and make its partition; needs the owner's role."""
+    """Declare an embedding version and make its partition.
+
+    Raises:
+        Forbidden: the connection's login cannot become the owner.
+    """
     params = {
         "name": version.name,
         "model": version.model,
         "dimensions": version.dimensions,
         "settings": Jsonb(dict(version.settings)),
     }
-    with translated():
-        async with connection.transaction():
-            await connection.execute(_BECOME_OWNER.sql)
-            cursor = await connection.execute(_SQL["declare_embedding_version"].sql, params)
-            row = await cursor.fetchone()
+    try:
+        with translated():
+            async with connection.transaction():
+                await connection.execute(_BECOME_OWNER.sql)
+                cursor = await connection.execute(_SQL["declare_embedding_version"].sql, params)
+                row = await cursor.fetchone()
+    except Forbidden:
+        raise Forbidden(
+            f"The embedding version {version.name} is new here, and this login may not declare it.",
+            remedy="Open the ledger once with MEMOLEDGER_ADMIN_DATABASE_URL set to a login that "
+            "may migrate.",
+        ) from None
     assert row is not None, "the function returns a row"
     return int(row[0])

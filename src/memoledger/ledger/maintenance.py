@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memoledger.ledger.sessions import Sessions
+from memoledger.ledger.sessions import Call, Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.principal import Principal
 
@@ -19,7 +19,7 @@ class Maintenance:
 
     async def sweep_expired(self) -> bool:
         """Close up to 1,000 expired memories; True while there may be more."""
-        call = (_SQL["sweep_expired"], {})
+        call: Call = (_SQL["sweep_expired"], {})
         [rows] = await self._sessions.run(_NOBODY, None, call)
         return bool(rows[0][0])
 

@@ -1,48 +1,34 @@
-"""Memories in the ledger: the rows of one version and everything written with them."""
+"""Memories in the ledger: their reads and writes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
-from psycopg.types.json import Jsonb
 
-from memoledger.ledger.sessions import Call, Row, Sessions
+from memoledger.ledger.memory_rows import (
+    Prepared,
+    as_memory,
+    as_remembered,
+    batch_params,
+    field_params,
+    filter_params,
+    next_version,
+    owner_params,
+    search_params,
+)
+from memoledger.ledger.sessions import Call, Sessions
 from memoledger.ledger.statements import statements
-from memoledger.ledger.vector_types import HalfVectors, TermVectors
 from memoledger.model.embedding import View
-from memoledger.model.indexing import TermVector
-from memoledger.model.memory import CheckedDraft, Memory, Outcome, Remembered
+from memoledger.model.memory import CheckedDraft, Memory, Remembered
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Filter
 from memoledger.model.vectors import Vector
 
 _SQL = statements("memories")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A checked draft with everything that is written beside it.
-
-    Args:
-        memory_id: the id it gets if its identity is free.
-        draft: the checked draft.
-        views: which texts were embedded; the body always comes first.
-        vectors: one unit vector a view, shape (len(views), dimensions).
-        terms: its words, weighed for BM25.
-    """
-
-    memory_id: UUID
-    draft: CheckedDraft
-    views: tuple[View, ...]
-    vectors: NDArray[np.float32]
-    terms: TermVector
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +72,16 @@ class Memories:
     ) -> Remembered | None:
         """Write a new memory; None if its identity is held by another."""
         params = {
-            **_owner(principal, store_id),
-            **_fields(prepared.draft),
-            **_search(prepared, embedding_version),
+            **owner_params(principal, store_id),
+            **field_params(prepared.draft),
+            **search_params(prepared, embedding_version),
             "memory_id": prepared.memory_id,
         }
         call = (_SQL["remember_one"], params)
         [rows] = await self._sessions.run(principal, store_id, call)
         if not rows:
             return None
-        return _remembered(prepared, store_id, principal.user, rows[0], "created")
+        return as_remembered(prepared, store_id, principal.user, rows[0], "created")
 
     async def write_batch(
         self,
@@ -105,7 +91,7 @@ class Memories:
         embedding_version: int,
     ) -> set[UUID]:
         """Write many new memories; the ids of those whose identity was free."""
-        params = {**_owner(principal, store_id), **_batch(batch, embedding_version)}
+        params = {**owner_params(principal, store_id), **batch_params(batch, embedding_version)}
         call = (_SQL["remember_batch"], params)
         [rows] = await self._sessions.run(principal, store_id, call)
         return {row[0] for row in rows}
@@ -121,15 +107,15 @@ class Memories:
     ) -> Remembered | None:
         """Write the next version of `prepared.memory_id`; None if another version is current."""
         params = {
-            **_owner(principal, store_id),
-            **_fields(prepared.draft),
-            **_search(prepared, embedding_version),
+            **owner_params(principal, store_id),
+            **field_params(prepared.draft),
+            **search_params(prepared, embedding_version),
             "memory_id": prepared.memory_id,
             "expected_version": expected_version,
         }
         call = (_SQL["write_version"], {**params, "other_than": None})
         [rows] = await self._sessions.run(principal, store_id, call)
-        return _next_version(prepared, store_id, principal.user, rows)
+        return next_version(prepared, store_id, principal.user, rows)
 
     async def write_next(
         self, principal: Principal, store_id: UUID, prepared: Prepared, embedding_version: int
@@ -142,9 +128,9 @@ class Memories:
             the version; None if there is no current one, or it has the same content.
         """
         params = {
-            **_owner(principal, store_id),
-            **_fields(prepared.draft),
-            **_search(prepared, embedding_version),
+            **owner_params(principal, store_id),
+            **field_params(prepared.draft),
+            **search_params(prepared, embedding_version),
             "memory_id": prepared.memory_id,
             "expected_version": None,
             "other_than": prepared.draft.content_hash,
@@ -152,7 +138,7 @@ class Memories:
         turn = (_SQL["take_turn"], {"memory_id": prepared.memory_id})
         call = (_SQL["write_version"], params)
         _, rows = await self._sessions.run(principal, store_id, turn, call)
-        return _next_version(prepared, store_id, principal.user, rows)
+        return next_version(prepared, store_id, principal.user, rows)
 
     async def vectors(
         self, principal: Principal, memory: Memory, embedding_version: int
@@ -290,165 +276,3 @@ class Memories:
         }
         [rows] = await self._sessions.run(principal, store_id, (_SQL[statement], params))
         return bool(rows)
-
-
-def as_memory(row: Row | Sequence[Any]) -> Memory:
-    """A memory from the columns that every statement here selects, in that order."""
-    return Memory(
-        id=row[0],
-        version=row[1],
-        store_id=row[2],
-        content=row[3] or "",
-        type=row[4],
-        importance=row[5],
-        source=row[6],
-        tags=tuple(row[7]),
-        subject_refs=tuple(row[8]),
-        metadata=row[9],
-        title=row[10],
-        summary=row[11],
-        external_id=row[12],
-        privacy=row[13],
-        occurred_at=row[14],
-        valid_from=row[15],
-        valid_to=row[16],
-        expires_at=row[17],
-        recorded_at=row[18],
-        superseded_at=row[19],
-        deleted_at=row[20],
-        erased_at=row[21],
-        created_by=row[22],
-        updated_by=row[23],
-    )
-
-
-def filter_params(filter: Filter) -> dict[str, Any]:  # noqa: A002 - the field's natural name
-    """The parameters with which statements express a filter."""
-    return {
-        "types": None if filter.types is None else list(filter.types),
-        "tags": None if filter.tags is None else list(filter.tags),
-        "since": filter.since,
-        "until": filter.until,
-        "min_importance": filter.min_importance,
-        "metadata": None if filter.metadata is None else Jsonb(dict(filter.metadata)),
-    }
-
-
-def _owner(principal: Principal, store_id: UUID) -> dict[str, Any]:
-    return {"tenant": principal.tenant, "user": principal.user, "store_id": store_id}
-
-
-def _fields(draft: CheckedDraft) -> dict[str, Any]:
-    return {
-        "content": draft.content,
-        "content_hash": draft.content_hash,
-        "type": draft.type,
-        "importance": draft.importance,
-        "source": draft.source,
-        "tags": list(draft.tags),
-        "subject_refs": list(draft.subject_refs),
-        "metadata": Jsonb(draft.metadata),
-        "title": draft.title,
-        "summary": draft.summary,
-        "external_id": draft.external_id,
-        "privacy": draft.privacy,
-        "occurred_at": draft.occurred_at,
-        "valid_from": draft.valid_from,
-        "valid_to": draft.valid_to,
-        "expires_at": draft.expires_at,
-    }
-
-
-def _search(prepared: Prepared, embedding_version: int) -> dict[str, Any]:
-    return {
-        "embedding_version": embedding_version,
-        "views": list(prepared.views),
-        "vectors": HalfVectors(prepared.vectors),
-        "length": prepared.terms.length,
-        "weights": prepared.terms,
-    }
-
-
-def _batch(batch: Sequence[Prepared], embedding_version: int) -> dict[str, Any]:
-    drafts = [_as_json(prepared) for prepared in batch]
-    return {
-        "embedding_version": embedding_version,
-        "drafts": json.dumps(drafts, ensure_ascii=False),
-        "lengths": [prepared.terms.length for prepared in batch],
-        "weights": TermVectors([prepared.terms for prepared in batch]),
-        "positions": [
-            position for position, prepared in enumerate(batch, start=1) for _ in prepared.views
-        ],
-        "views": [view for prepared in batch for view in prepared.views],
-        "vectors": HalfVectors(np.concatenate([prepared.vectors for prepared in batch])),
-    }
-
-
-def _as_json(prepared: Prepared) -> dict[str, Any]:
-    draft = prepared.draft
-    return {
-        "memory_id": str(prepared.memory_id),
-        "content": draft.content,
-        "type": draft.type,
-        "importance": draft.importance,
-        "source": draft.source,
-        "tags": draft.tags,
-        "subject_refs": draft.subject_refs,
-        "metadata": draft.metadata,
-        "title": draft.title,
-        "summary": draft.summary,
-        "external_id": draft.external_id,
-        "privacy": draft.privacy,
-        "occurred_at": _iso(draft.occurred_at),
-        "valid_from": _iso(draft.valid_from),
-        "valid_to": _iso(draft.valid_to),
-        "expires_at": _iso(draft.expires_at),
-        "content_hash": "\\x" + draft.content_hash.hex(),
-    }
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()
-
-
-def _next_version(
-    prepared: Prepared, store_id: UUID, user: str, rows: Sequence[Row]
-) -> Remembered | None:
-    if not rows:
-        return None
-    version, recorded_at, created_by = rows[0]
-    written = _remembered(prepared, store_id, user, (version, recorded_at), "updated")
-    return replace(written, created_by=created_by)
-
-
-def _remembered(
-    prepared: Prepared, store_id: UUID, user: str, row: Row, outcome: Outcome
-) -> Remembered:
-    draft = prepared.draft
-    return Remembered(
-        id=prepared.memory_id,
-        version=row[0],
-        store_id=store_id,
-        content=draft.content,
-        type=draft.type,
-        importance=draft.importance,
-        source=draft.source,
-        tags=draft.tags,
-        subject_refs=draft.subject_refs,
-        metadata=draft.metadata,
-        title=draft.title,
-        summary=draft.summary,
-        external_id=draft.external_id,
-        privacy=draft.privacy,
-        occurred_at=draft.occurred_at,
-        valid_from=draft.valid_from,
-        valid_to=draft.valid_to,
-        expires_at=draft.expires_at,
-        recorded_at=row[1],
-        superseded_at=None,
-        deleted_at=None,
-        erased_at=None,
-        created_by=user,
-        updated_by=user,
-        outcome=outcome,
-    )

@@ -52,7 +52,8 @@ async def prepare_database(connection: Connection, *, embedded: bool) -> None:
     Several processes may call this at once. The connection's login needs the rights that
     `server.check_server` names.
     """
-    names = ["create_owner_role", "create_app_role", "create_vector_extension", "create_schemas"]
+    names = ["create_owner_role", "create_app_role", "become_able_to_act"]
+    names += ["create_vector_extension", "create_schemas"]
     if embedded:
         names += ["let_roles_log_in", "forbid_temporary_tables"]
     with translated():
@@ -149,7 +150,9 @@ def _refuse_misfit(applied: dict[str, str], shipped: tuple[Migration, ...]) -> N
             f"Migrations changed after they were applied: {', '.join(changed)}.",
             remedy="Restore their text; write a new migration for a new change.",
         )
-    skipped = sorted(name for name in known if name not in applied and name < max(applied, default=""))
+    skipped = sorted(
+        name for name in known if name not in applied and name < max(applied, default="")
+    )
     if skipped:
         raise MigrationError(
             f"Migrations are missing below one that was applied: {', '.join(skipped)}.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from memoledger.ledger.memories import as_memory, filter_params
+from memoledger.ledger.memory_rows import as_memory, filter_params
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.ledger.vector_types import HalfVector

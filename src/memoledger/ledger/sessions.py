@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import select
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.pq import ConnStatus
 from psycopg_pool import AsyncConnectionPool
 
@@ -37,7 +37,8 @@ class Sessions:
     """A bounded pool of connections, and the transactions made on them.
 
     Args:
-        conninfo: libpq connection string of the application's login.
+        conninfo: libpq connection string of the application's login, or what gives it before each
+            connection is made.
         pool_min, pool_max: connections kept and at most opened.
         wait_s: seconds a caller waits for a free connection before `LedgerUnavailable`.
         statement_timeout_s: seconds a statement may run; 0 is no limit.
@@ -46,7 +47,7 @@ class Sessions:
 
     def __init__(
         self,
-        conninfo: str,
+        conninfo: str | Callable[[], Awaitable[str]],
         *,
         pool_min: int = 1,
         pool_max: int = 8,
@@ -99,7 +100,9 @@ class Sessions:
             principal: who acts.
             store_id: the one store this is about, or None. It narrows what can be seen.
         """
-        return await self._pipeline((_BECOME, self._identity(principal, store_id)), calls)
+        plan_once = all(statement.plan_once for statement, _ in calls)
+        identity = self._identity(principal, store_id, plan_once=plan_once)
+        return await self._pipeline((_BECOME, identity), calls)
 
     async def run_as_owner(self, *calls: Call) -> list[list[Row]]:
         """Run the calls as the ledger itself. Only maintenance does that."""
@@ -111,7 +114,7 @@ class Sessions:
                 async with connection.pipeline():
                     await connection.execute(become[0].sql, become[1])
                     cursors = [await connection.execute(s.sql, params) for s, params in calls]
-                return [await c.fetchall() if c.description else [] for c in cursors]
+                return [await _rows(cursor) for cursor in cursors]
 
     @asynccontextmanager
     async def transaction(
@@ -138,13 +141,22 @@ class Sessions:
         async with self._pool.connection() as connection:
             yield connection
 
-    def _identity(self, principal: Principal, store_id: UUID | None) -> dict[str, str]:
+    def _identity(
+        self, principal: Principal, store_id: UUID | None, *, plan_once: bool = False
+    ) -> dict[str, str]:
         return {
             "tenant": principal.tenant,
             "user": principal.user,
             "store": "" if store_id is None else str(store_id),
             "timeout": self._timeout,
+            "plans": "force_generic_plan" if plan_once else "auto",
         }
+
+
+async def _rows(cursor: AsyncCursor[Row]) -> list[Row]:
+    # Not `description`, which makes an object for every column.
+    result = cursor.pgresult
+    return await cursor.fetchall() if result is not None and result.nfields else []
 
 
 def _was_cut(connection: Connection) -> bool:

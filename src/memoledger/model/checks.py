@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from memoledger.model import limits
 from memoledger.model.errors import InvalidInput
+
+_FLOATS_ARE_WHOLE_FROM: Final = 2.0**53
 
 
 def check_text(field: str, value: object, *, chars_max: int) -> str:
@@ -74,7 +76,7 @@ def check_fraction(field: str, value: object) -> float:
     """A finite number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(field, value, "it is no number", remedy="Give a number from 0 to 1.")
-    if not (math.isfinite(value) and 0 <= value <= 1):
+    if not 0 <= value <= 1:  # NaN is refused too
         raise InvalidInput(
             field, value, "it is outside 0 to 1", remedy="Give a number from 0 to 1."
         )
@@ -186,15 +188,18 @@ def check_labels(field: str, value: object, *, count_max: int, chars_max: int) -
 
 
 def check_metadata(field: str, value: object) -> dict[str, Any]:
-    """A JSON object of at most 64 KiB and 20 levels, without NaN, infinities or NUL characters."""
+    """A JSON object of at most 64 KiB and 20 levels, without NaN, infinities or NUL characters.
+
+    It is copied into plain dicts and lists, so that what is returned is what will be read back.
+    """
     if not isinstance(value, Mapping):
         raise InvalidInput(
             field, value, "it is no object", remedy="Give a mapping with string keys."
         )
     if not value:
         return {}
-    _check_json(field, value, depth=0)
-    size_bytes = len(json.dumps(value, ensure_ascii=False).encode())
+    plain = _as_object(field, value, depth=0)
+    size_bytes = len(json.dumps(plain, ensure_ascii=False).encode())
     if size_bytes > limits.METADATA_BYTES_MAX:
         raise InvalidInput(
             field,
@@ -202,33 +207,49 @@ def check_metadata(field: str, value: object) -> dict[str, Any]:
             f"it takes {size_bytes:,} bytes, the limit is {limits.METADATA_BYTES_MAX:,}",
             remedy="Keep large values elsewhere and refer to them.",
         )
-    return dict(value)
+    return plain
 
 
-def _check_json(field: str, value: object, *, depth: int) -> None:
-    """Walk a JSON value; the depth is bounded, so is the recursion."""
+def _as_json(field: str, value: object, *, depth: int) -> object:
+    """A JSON value in plain Python types; the depth is bounded, so is the recursion."""
     if depth > limits.METADATA_DEPTH_MAX:
         raise InvalidInput(
             field, value, f"it nests deeper than {limits.METADATA_DEPTH_MAX}", remedy="Flatten it."
         )
-    if value is None or isinstance(value, bool | int):
-        return
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, str):
-        check_storable(field, value)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidInput(field, value, "JSON has no such number", remedy="Use null.")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            check_storable(f"{field} key", key)
-            _check_json(f"{field}.{key}", item, depth=depth + 1)
-    elif isinstance(value, list | tuple):
-        for position, item in enumerate(value):
-            _check_json(f"{field}[{position}]", item, depth=depth + 1)
-    else:
-        raise InvalidInput(
-            field,
-            value,
-            f"a {type(value).__name__} is no JSON value",
-            remedy="Use text, numbers, booleans, null, lists and objects.",
-        )
+        return check_storable(field, value)
+    if isinstance(value, int | float):
+        return _as_number(field, value)
+    if isinstance(value, Mapping):
+        return _as_object(field, value, depth=depth)
+    if isinstance(value, list | tuple):
+        return [_as_json(f"{field}[{i}]", item, depth=depth + 1) for i, item in enumerate(value)]
+    raise InvalidInput(
+        field,
+        value,
+        f"a {type(value).__name__} is no JSON value",
+        remedy="Use text, numbers, booleans, null, lists and objects.",
+    )
+
+
+def _as_object(field: str, value: Mapping[Any, object], *, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, item in value.items():
+        name = check_storable(f"{field} key", key)
+        plain[name] = _as_json(f"{field}.{name}", item, depth=depth + 1)
+    return plain
+
+
+def _as_number(field: str, value: float) -> float:
+    if isinstance(value, int):
+        if value.bit_length() > limits.METADATA_INTEGER_BITS_MAX:
+            raise InvalidInput(field, value, "it is larger than any float", remedy="Use text.")
+        return int(value)
+    if not math.isfinite(value):
+        raise InvalidInput(field, value, "JSON has no such number", remedy="Use null.")
+    # PostgreSQL writes 1e23 out as a one with 23 zeros, and that is another number than the float;
+    # as an integer it keeps its value.
+    whole = abs(value) >= _FLOATS_ARE_WHOLE_FROM
+    return int(value) if whole else float(value)

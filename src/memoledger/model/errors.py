@@ -23,15 +23,40 @@ Values are shortened, so that an error never carries a whole memory into a log.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, ClassVar
 
 VALUE_PREVIEW_CHARS = 80
 
+_FIELD_CHARS_MAX = 100
+
+_short = reprlib.Repr()
+_short.maxlist = _short.maxtuple = _short.maxset = _short.maxdict = 20
+_short.maxstring = _short.maxlong = _short.maxother = VALUE_PREVIEW_CHARS
+
 
 def preview(value: object) -> str:
-    """Show `value` the way an error message does: its repr, cut at 80 characters."""
-    text = ascii(value) if isinstance(value, str) else repr(value)
+    """Show `value` the way an error message does: its repr, cut at 80 characters.
+
+    However large, deep or broken it is: an error about a value must not fail on the value.
+    """
+    text = _shown(value)
     return text if len(text) <= VALUE_PREVIEW_CHARS else text[: VALUE_PREVIEW_CHARS - 1] + "…"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return ascii(value[: VALUE_PREVIEW_CHARS + 1])
+    try:
+        return " ".join(_short.repr(value).split("\n"))
+    except Exception:  # Python refuses to write out an integer of 5,000 digits, for example.
+        return f"<{type(value).__name__}>"
+
+
+def _shown_field(name: str) -> str:
+    """A field's name as it is; made up by a caller, it may be long or unprintable."""
+    text = name if name.isprintable() else ascii(name[: _FIELD_CHARS_MAX + 1])[1:-1]
+    return text if len(text) <= _FIELD_CHARS_MAX else text[: _FIELD_CHARS_MAX - 1] + "…"
 
 
 class MemoledgerError(Exception):
@@ -60,7 +85,7 @@ class InvalidInput(MemoledgerError, ValueError):
     code = "invalid-input"
 
     def __init__(self, field: str, value: object, reason: str, *, remedy: str) -> None:
-        shown = preview(value)
+        field, shown = _shown_field(field), preview(value)
         super().__init__(
             f"{field}: {reason} (got {shown}).", remedy=remedy, field=field, value=shown
         )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from memoledger.model.errors import InvalidInput
+
+# UUID() itself also takes "0x1", "1_000" and digits of other scripts.
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 def new_id() -> UUID:
@@ -14,7 +19,9 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def as_id(field: str, value: object) -> UUID:
+def as_id(
+    field: str, value: object, *, remedy: str = "Give the UUID that remember or recall returned."
+) -> UUID:
     """`value` as a UUID; a UUID or its text is taken.
 
     Raises:
@@ -22,11 +29,6 @@ def as_id(field: str, value: object) -> UUID:
     """
     if isinstance(value, UUID):
         return value
-    try:
-        if isinstance(value, str):
-            return UUID(value)
-    except ValueError:
-        pass
-    raise InvalidInput(
-        field, value, "that is no id", remedy="Give the UUID that remember or recall returned."
-    )
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return UUID(value)
+    raise InvalidInput(field, value, "that is no id", remedy=remedy)

@@ -27,6 +27,9 @@ METADATA_BYTES_MAX: Final = 65_536
 
 METADATA_DEPTH_MAX: Final = 20
 
+METADATA_INTEGER_BITS_MAX: Final = 1_024
+"""Integers in metadata: as large as floats can be, 308 decimal digits."""
+
 QUERY_CHARS_MAX: Final = 10_000
 LIMIT_MAX: Final = 1_000
 """Results of one recall or one page of a listing."""

@@ -67,8 +67,8 @@ class Draft:
     type: str = "fact"
     importance: float = 0.5
     source: str | None = None
-    tags: Sequence[str] = ()
-    subject_refs: Sequence[str] = ()
+    tags: Sequence[str] | None = ()
+    subject_refs: Sequence[str] | None = ()
     metadata: Mapping[str, Any] | None = None
     title: str | None = None
     summary: str | None = None
@@ -93,9 +93,7 @@ class Draft:
             raise InvalidInput(
                 "memory", value, "it is no object", remedy="Give an object with at least `content`."
             )
-        given = dict(value)
-        if "id" in given and given.setdefault("external_id", given["id"]) == given["id"]:
-            del given["id"]
+        given = _with_external_id(dict(value))
         unknown = sorted(str(name) for name in given.keys() - DRAFT_FIELDS)
         if unknown:
             raise InvalidInput(
@@ -127,7 +125,7 @@ class Draft:
             tags=check_tags("tags", self.tags),
             subject_refs=check_labels(
                 "subject_refs",
-                self.subject_refs,
+                () if self.subject_refs is None else self.subject_refs,
                 count_max=limits.SUBJECT_REFS_MAX,
                 chars_max=limits.SUBJECT_REF_CHARS_MAX,
             ),
@@ -145,6 +143,18 @@ class Draft:
             expires_at=check_instant("expires_at", self.expires_at),
             privacy=check_privacy(self.privacy),
         )
+
+
+def _with_external_id(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields with `id` taken for `external_id`, as exports of other systems have it."""
+    own = given.pop("id", None)
+    if given.get("external_id") is None:
+        return given if own is None else {**given, "external_id": own}
+    if own is None or (isinstance(own, str) and own == given["external_id"]):
+        return given
+    raise InvalidInput(
+        "id", own, "it differs from external_id", remedy="Give one of the two, or both the same."
+    )
 
 
 DRAFT_FIELDS = frozenset(field.name for field in fields(Draft))

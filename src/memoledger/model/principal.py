@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing import Final
+
 from memoledger.model.checks import check_name
+from memoledger.model.errors import InvalidInput
+
+LEDGER_ACTOR: Final = "system"
+"""What the audit calls the ledger itself, when it sweeps for example. No user has that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +22,7 @@ class Principal:
         user: the person's or agent's name inside it, likewise.
 
     Raises:
-        InvalidInput: a name is empty, too long, or not printable.
+        InvalidInput: a name is empty, too long, not printable, or the user is called "system".
     """
 
     tenant: str
@@ -24,4 +30,14 @@ class Principal:
 
     def __post_init__(self) -> None:
         check_name("tenant", self.tenant)
-        check_name("user", self.user)
+        check_user("user", self.user)
+
+
+def check_user(field: str, value: object) -> str:
+    """The name of a user: a name, and not the one the ledger has in the audit."""
+    name = check_name(field, value)
+    if name == LEDGER_ACTOR:
+        raise InvalidInput(
+            field, name, "in the audit that is the ledger itself", remedy="Choose another name."
+        )
+    return name

@@ -72,7 +72,7 @@ class Filter:
             min_importance=None
             if min_importance is None
             else check_fraction("min_importance", min_importance),
-            metadata=check_metadata("metadata", metadata or {}) or None,
+            metadata=check_metadata("metadata", {} if metadata is None else metadata) or None,
         )
 
     @property
@@ -82,8 +82,10 @@ class Filter:
 
 
 def _check_types(types: Sequence[str] | None) -> tuple[str, ...] | None:
+    if types is None:
+        return None
     checked = check_labels(
-        "types", types or (), count_max=limits.FILTER_VALUES_MAX, chars_max=limits.TYPE_CHARS_MAX
+        "types", types, count_max=limits.FILTER_VALUES_MAX, chars_max=limits.TYPE_CHARS_MAX
     )
     return checked or None
 

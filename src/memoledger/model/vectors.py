@@ -22,29 +22,41 @@ def as_unit_vector(
         InvalidInput: it is no list of numbers, of another length than `dimensions`, contains a
             number that is not finite, or is zero everywhere.
     """
-    try:
-        vector = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidInput(
-            field, value, "it is no list of numbers", remedy=f"Give {dimensions} numbers."
-        ) from None
-    if vector.shape != (dimensions,):
-        raise InvalidInput(
-            field,
-            f"shape {vector.shape}",
-            f"this ledger's embeddings have {dimensions} numbers",
-            remedy="Embed with the ledger's model, or open the ledger with yours.",
-        )
-    length = float(np.sqrt(vector.dot(vector), dtype=np.float64))
-    if not np.isfinite(length):
+    numbers = _as_numbers(field, value, dimensions)
+    largest = float(np.abs(numbers).max())
+    if not np.isfinite(largest):
         raise InvalidInput(
             field,
             value,
             "it contains a number that is not finite",
             remedy="Remove NaN and infinity.",
         )
-    if length < 1e-12:
+    if largest == 0:
         raise InvalidInput(
             field, value, "it is zero everywhere and has no direction", remedy="Embed again."
         )
-    return vector if abs(length - 1) < 1e-6 else vector / np.float32(length)
+    scaled = numbers / largest  # so that no square is too large or too small for a float
+    length = float(np.sqrt(scaled.dot(scaled)))
+    unit = numbers if abs(length * largest - 1) < 1e-6 else scaled / length
+    # Always a copy: the caller may go on to fill the same buffer with the next vector.
+    return unit.astype(np.float32)
+
+
+def _as_numbers(field: str, value: object, dimensions: int) -> NDArray[np.float64]:
+    """The numbers as given, in double precision, of the right shape."""
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        given = np.asarray(None)
+    if given.dtype.kind not in "iuf":
+        raise InvalidInput(
+            field, value, "it is no list of numbers", remedy=f"Give {dimensions} numbers."
+        )
+    if given.shape != (dimensions,):
+        raise InvalidInput(
+            field,
+            f"shape {given.shape}",
+            f"this ledger's embeddings have {dimensions} numbers",
+            remedy="Embed with the ledger's model, or open the ledger with yours.",
+        )
+    return given.astype(np.float64)

@@ -1,11 +1,13 @@
 -- name: become
 -- Makes the transaction some principal's, until it ends. The role comes first: whoever logged in,
--- from here on every policy applies.
+-- from here on every policy applies. The last setting says whether statements are planned once, or
+-- for each set of parameters where PostgreSQL expects a better plan from that.
 SELECT set_config('role', 'memoledger_app', true),
        set_config('app.current_tenant_id', %(tenant)s, true),
        set_config('app.current_user', %(user)s, true),
        set_config('app.current_store_id', %(store)s, true),
-       set_config('statement_timeout', %(timeout)s, true)
+       set_config('statement_timeout', %(timeout)s, true),
+       set_config('plan_cache_mode', %(plans)s, true)
 
 -- name: become_owner
 -- Makes the transaction the ledger's own, for maintenance and migrations.

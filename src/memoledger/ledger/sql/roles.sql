@@ -28,7 +28,7 @@ BEGIN
         GRANT memoledger_owner TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
     END IF;
     IF NOT pg_has_role(current_user, 'memoledger_app', 'SET') THEN
-        GRANT memoledger_app TO CURRENT_USER WITH INHERIT FALSE, SET TRUE;
+        GRANT memoledger_app TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
     END IF;
 END
 $$
@@ -57,6 +57,9 @@ DO $$
 BEGIN
     CREATE SCHEMA IF NOT EXISTS memoledger AUTHORIZATION memoledger_owner;
     CREATE SCHEMA IF NOT EXISTS memoledger_system AUTHORIZATION memoledger_owner;
+    -- Only the owner can grant, and the login need not have inherited the owner's rights.
+    SET LOCAL ROLE memoledger_owner;
     GRANT USAGE ON SCHEMA memoledger, memoledger_system TO memoledger_app;
+    SET LOCAL ROLE NONE;
 END
 $$

@@ -1,19 +1,21 @@
 -- name: nearest_memories
+-- plan: once
 -- The hot path of dense recall: the nearest current memories of a store by an exact scan, with their
 -- rows, in one statement. A memory has at most three views, so that three times the limit in views
 -- holds at least the limit in memories. OFFSET 0 has the rows looked up one by one: the planner takes
--- a store among thousands for a row or two, and would read all of it.
+-- a store among thousands for a row or two, and would read all of it. The distance has a name because
+-- two expressions of it would be computed twice a row.
 WITH nearest AS MATERIALIZED (
-    SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity
+    SELECT e.owner_id, e.version, e.embedding <#> %(vector)s AS distance
     FROM memoledger.embeddings AS e
     WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
       AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
-    ORDER BY e.embedding <#> %(vector)s, e.owner_id
+    ORDER BY distance, e.owner_id
     LIMIT %(limit)s * 3
 ), best AS MATERIALIZED (
-    SELECT n.owner_id, n.version, max(n.similarity) AS similarity
+    SELECT n.owner_id, n.version, -min(n.distance) AS similarity
     FROM nearest AS n
-    WHERE n.similarity >= %(min_similarity)s
+    WHERE -n.distance >= %(min_similarity)s
     GROUP BY n.owner_id, n.version
     ORDER BY similarity DESC, n.owner_id
     LIMIT %(limit)s

@@ -1,0 +1,208 @@
+"""The only wiring: from settings to an open ledger with its adapters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from memoledger.adapters.clock import SystemClock
+from memoledger.adapters.embedders.choose import open_embedder
+from memoledger.ledger.connect import connected
+from memoledger.ledger.embedded import EmbeddedServer
+from memoledger.ledger.embedding_versions import (
+    declare_embedding_version,
+    find_embedding_version,
+)
+from memoledger.ledger.ledger import Ledger
+from memoledger.ledger.migrate import apply_migrations, pending_migrations, prepare_database
+from memoledger.ledger.sessions import Connection, Sessions
+from memoledger.model.analysis import check_language
+from memoledger.model.embedding import EmbeddingVersion
+from memoledger.model.errors import MigrationError
+from memoledger.model.indexing import INDEXED_TEXT_VERSION
+from memoledger.ports import Embedder
+from memoledger.services.context import Context
+from memoledger.services.prepare import Preparer
+from memoledger.settings import Settings
+
+APP_ROLE = "memoledger_app"
+"""The role requests run as; in the embedded server it is also their login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the ledger is: connection strings for requests and for administration."""
+
+    conninfo: str
+    admin_conninfo: str
+    embedded: bool
+    revive: Callable[[], Awaitable[str]] | None = None
+    """Starts an embedded server again if it died, and gives `conninfo` anew."""
+
+
+@dataclass(slots=True)
+class Application:
+    """An open ledger: what services work with, and how to let go of it all."""
+
+    context: Context
+    settings: Settings
+    place: Place
+    embedder: Embedder
+    close: Callable[[], Awaitable[None]]
+
+
+async def open_application(
+    settings: Settings, *, temporary: bool = False, embedder: Embedder | None = None
+) -> Application:
+    """Start or reach the server, bring the schema up to date, open the pool and the embedder.
+
+    Args:
+        temporary: use an embedded server in a folder that is deleted at the end.
+        embedder: use this one instead of the settings'; it stays open when the ledger closes.
+
+    Raises:
+        SettingsError, DataFolderError, LedgerUnavailable, ServerUnsuitable, MigrationError,
+        EmbedderError: as their docstrings say; what had been opened is closed again.
+    """
+    check_language("MEMOLEDGER_LANGUAGE", settings.language)
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(placed(settings, temporary=temporary))
+        if embedder is None:
+            embedder = await embedder_of(settings)
+            stack.push_async_callback(embedder.aclose)
+        number = await make_ready(settings, place, embedder.version)
+        sessions = _sessions(settings, place)
+        await sessions.open()
+        stack.push_async_callback(sessions.aclose)
+        context = Context(
+            ledger=Ledger.over(sessions, embedding_version=number),
+            preparer=Preparer(embedder, settings.language),
+            clock=SystemClock(),
+        )
+        closing = stack.pop_all()
+        return Application(context, settings, place, embedder, closing.aclose)
+
+
+@asynccontextmanager
+async def placed(settings: Settings, *, temporary: bool = False) -> AsyncIterator[Place]:
+    """The server that the settings name: a given one, or the embedded one while this is open."""
+    if settings.database_url is not None and not temporary:
+        url = settings.database_url.get_secret_value()
+        admin = settings.admin_database_url or settings.database_url
+        yield Place(url, admin.get_secret_value(), embedded=False)
+        return
+    server = await asyncio.to_thread(_start_embedded, settings.data_dir, temporary)
+    try:
+        yield Place(
+            server.conninfo(APP_ROLE), server.conninfo(), embedded=True, revive=_reviving(server)
+        )
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+def _reviving(server: EmbeddedServer) -> Callable[[], Awaitable[str]]:
+    """For the pool, which asks before it connects: nobody else would start the server again."""
+    started = True
+
+    async def revive() -> str:
+        nonlocal started
+        if not started:
+            await asyncio.to_thread(server.ensure_running)
+        started = False
+        return server.conninfo(APP_ROLE)
+
+    return revive
+
+
+async def make_ready(settings: Settings, place: Place, version: EmbeddingVersion) -> int:
+    """Bring the schema up to date and find (or declare) the embedding version; its number.
+
+    Raises:
+        ServerUnsuitable: the server lacks a version, an extension or a right.
+        MigrationError: the schema is behind and may not be migrated now, or does not fit.
+    """
+    version = index_version(version)
+    async with connected(
+        place.admin_conninfo,
+        attempts=settings.connect_attempts,
+        timeout_s=settings.connect_timeout_s,
+    ) as connection:
+        if settings.auto_migrate:
+            await migrate(connection, embedded=place.embedded)
+        else:
+            await _refuse_pending(connection)
+        number = await find_embedding_version(connection, version)
+        if number is None:
+            number = await declare_embedding_version(connection, version)
+        return number
+
+
+async def migrate(connection: Connection, *, embedded: bool) -> list[str]:
+    """Prepare the database where that is needed and apply what is pending; the names applied."""
+    if not await pending_migrations(connection):
+        return []
+    if not embedded:
+        await check_rights(connection)
+    await prepare_database(connection, embedded=embedded)
+    return await apply_migrations(connection)
+
+
+async def check_rights(connection: Connection) -> None:
+    """See that a given server will do, before anything is changed in it.
+
+    Raises:
+        ServerUnsuitable: with the SQL that grants what is missing.
+    """
+    from memoledger.ledger.server import check_server
+
+    await check_server(connection)
+
+
+def index_version(version: EmbeddingVersion) -> EmbeddingVersion:
+    """The embedder's version together with the form of the text it is given."""
+    form = {"indexed_text": str(INDEXED_TEXT_VERSION)}
+    return replace(version, settings={**version.settings, **form})
+
+
+async def _refuse_pending(connection: Connection) -> None:
+    pending = await pending_migrations(connection)
+    if pending:
+        raise MigrationError(
+            f"The schema lacks {len(pending)} migrations, from {pending[0].name} on.",
+            remedy="Run `memoledger migrate`, or set MEMOLEDGER_AUTO_MIGRATE=true.",
+        )
+
+
+async def embedder_of(settings: Settings) -> Embedder:
+    """Open the embedder that the settings name.
+
+    Raises:
+        SettingsError, EmbedderError: there is no such embedder, or it cannot be had.
+    """
+    key = settings.embedder_api_key
+    return await open_embedder(
+        settings.embedder,
+        dimensions=settings.embedding_dimensions,
+        base_url=settings.embedder_url,
+        api_key=None if key is None else key.get_secret_value(),
+        timeout_s=settings.embedder_timeout_s,
+        attempts=settings.embedder_attempts,
+    )
+
+
+def _sessions(settings: Settings, place: Place) -> Sessions:
+    return Sessions(
+        place.revive or place.conninfo,
+        pool_min=settings.pool_min,
+        pool_max=max(settings.pool_min, settings.pool_max),
+        wait_s=settings.pool_wait_s,
+        statement_timeout_s=settings.statement_timeout_s,
+        prepare=settings.prepare_statements,
+    )
+
+
+def _start_embedded(data_dir: Path, temporary: bool) -> EmbeddedServer:
+    return EmbeddedServer.temporary() if temporary else EmbeddedServer.start(data_dir)

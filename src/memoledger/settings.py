@@ -1,0 +1,176 @@
+"""The one Settings class, read from arguments, the environment or a `.env` file by entry points."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from memoledger.model.errors import SettingsError
+
+PREFIX: Final = "MEMOLEDGER_"
+DOTENV_FILE: Final = ".env"
+
+
+def default_data_dir() -> Path:
+    """Where the embedded ledger lives unless told otherwise: the user's data folder."""
+    return platformdirs.user_data_path("memoledger", appauthor=False) / "ledger"
+
+
+class _OwnLines(DotEnvSettingsSource):
+    """A `.env` file is shared with other programs: lines that are not ours are passed over."""
+
+    def __call__(self) -> dict[str, Any]:
+        return EnvSettingsSource.__call__(self)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. `MEMOLEDGER_DATA_DIR` in the environment is `data_dir` here."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=DOTENV_FILE, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="libpq URL of a PostgreSQL server, 16 or newer; unset for the embedded server.",
+    )
+    admin_database_url: SecretStr | None = Field(
+        None,
+        description="URL of a login that may migrate; unset to use database_url for that too.",
+    )
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder of the embedded server; made if missing.",
+    )
+    auto_migrate: bool = Field(
+        True, description="Bring the schema up to date at opening; off to refuse and say how."
+    )
+    pool_min: int = Field(1, ge=0, le=100, description="Connections kept open.")
+    pool_max: int = Field(8, ge=1, le=1_000, description="Connections opened at most.")
+    pool_wait_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds a request waits for a free connection."
+    )
+    connect_timeout_s: float = Field(
+        10.0, gt=0, le=600, description="Seconds one attempt to connect may take."
+    )
+    connect_attempts: int = Field(
+        5, ge=1, le=50, description="Attempts to connect at opening, with growing pauses."
+    )
+    statement_timeout_s: float = Field(
+        60.0, ge=0, le=86_400, description="Seconds a statement may run; 0 for no limit."
+    )
+    prepare_statements: bool = Field(
+        True,
+        description="Prepare statements on the server; off behind a PgBouncer older than 1.21.",
+    )
+    sweep_interval_s: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between sweeps of what expired, while a ledger is open; 0 for none.",
+    )
+    embedder: str = Field(
+        "minilm",
+        description="`minilm` for the local model, or provider:model, "
+        "for example openai:text-embedding-3-small.",
+    )
+    embedder_url: str | None = Field(
+        None, description="Server of a remote embedder, for example http://127.0.0.1:11434/v1."
+    )
+    embedder_api_key: SecretStr | None = Field(None, description="Key of a remote embedder.")
+    embedder_timeout_s: float = Field(
+        30.0, gt=0, le=3_600, description="Seconds one request to a remote embedder may take."
+    )
+    embedder_attempts: int = Field(
+        4, ge=1, le=20, description="Attempts of a remote request that failed for a passing reason."
+    )
+    embedding_dimensions: int | None = Field(
+        None,
+        ge=1,
+        le=3_900,
+        description="Shorten embeddings to this length; unset for the model's.",
+    )
+    language: str = Field(
+        "english", description="Stemmer and stop words of lexical search (a Snowball name)."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before the environment before `.env`."""
+        return init_settings, env_settings, _OwnLines(settings_cls), file_secret_settings
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from arguments, then the environment, then `.env`; None counts as not given.
+
+    Raises:
+        SettingsError: a name is unknown or a value malformed; it names the setting and the reason.
+    """
+    _refuse_unknown_names(given)
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise _as_settings_error(error) from None
+
+
+def _refuse_unknown_names(given: Mapping[str, object]) -> None:
+    """pydantic-settings passes over unknown variables: a misspelt one would have no effect."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    arguments = (PREFIX + name.upper() for name in given)
+    for name in (*arguments, *os.environ, *_dotenv_names()):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), known, n=1)
+            raise SettingsError(
+                name,
+                "set",
+                "there is no such setting",
+                remedy=f"Did you mean {close[0]}?"
+                if close
+                else f"Unset it. There are: {', '.join(sorted(known))}.",
+            )
+
+
+def _dotenv_names() -> tuple[str, ...]:
+    try:
+        return tuple(dotenv_values(DOTENV_FILE))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            DOTENV_FILE,
+            str(Path(DOTENV_FILE).absolute()),
+            f"it cannot be read ({type(error).__name__})",
+            remedy="Make it a readable text file in UTF-8, or move it away.",
+        ) from None
+
+
+def _as_settings_error(error: ValidationError) -> SettingsError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    field = Settings.model_fields.get(name)
+    secret = field is None or "SecretStr" in str(field.annotation)
+    return SettingsError(
+        PREFIX + name.upper(),
+        "(hidden)" if secret else first["input"],
+        first["msg"],
+        remedy=field.description or "" if field else "Remove it.",
+    )

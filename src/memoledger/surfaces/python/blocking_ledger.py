@@ -1,0 +1,98 @@
+"""The synchronous `Memoledger`: an event loop in a thread, and the asynchronous ledger on it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from memoledger.ports import Embedder
+from memoledger.settings import Settings
+from memoledger.surfaces.python import memoledger as asynchronous
+from memoledger.surfaces.python.blocking import PrincipalHandle
+
+
+class Memoledger:
+    """An open ledger, synchronous. `Memoledger.open()` or `Memoledger.temporary()` makes one.
+
+    Methods may be called from several threads at once; they share the ledger's connections.
+    """
+
+    def __init__(
+        self, portal: BlockingPortal, ledger: asynchronous.Memoledger, stack: ExitStack
+    ) -> None:
+        self._portal = portal
+        self._ledger = ledger
+        self._stack = stack
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        database_url: str | None = None,
+        data_dir: str | Path | None = None,
+        embedder: str | Embedder | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Open a ledger as `memoledger.Memoledger.open` does; use it in `with` or close it."""
+        return cls._opened(
+            asynchronous.Memoledger.open(
+                database_url=database_url,
+                data_dir=data_dir,
+                embedder=embedder,
+                settings=settings,
+                **overrides,
+            )
+        )
+
+    @classmethod
+    def temporary(
+        cls,
+        *,
+        embedder: str | Embedder | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> Self:
+        """Open an embedded ledger in a temporary folder that is deleted at the end."""
+        return cls._opened(
+            asynchronous.Memoledger.temporary(embedder=embedder, settings=settings, **overrides)
+        )
+
+    @classmethod
+    def _opened(cls, opening: asynchronous.Opening) -> Self:
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            ledger = stack.enter_context(portal.wrap_async_context_manager(opening))
+            return cls(portal, ledger, stack.pop_all())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def principal(self, *, tenant: str, user: str) -> PrincipalHandle:
+        """Act as a user of a tenant; both are noted at their first use.
+
+        Raises:
+            InvalidInput: a name is empty, longer than 200 bytes or not printable.
+        """
+        handle = self._portal.call(lambda: self._ledger.principal(tenant=tenant, user=user))
+        return PrincipalHandle(self._portal, handle)
+
+    def sweep(self) -> None:
+        """Close now what has expired."""
+        self._portal.call(self._ledger.sweep)
+
+    def close(self) -> None:
+        """Let go of everything. Safe to call twice."""
+        self._stack.close()

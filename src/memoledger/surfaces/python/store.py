@@ -1,0 +1,285 @@
+"""The handle of a store: remember, recall and the other verbs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoledger.model.memory import Draft, Memory, Privacy, Remembered
+from memoledger.model.principal import Principal
+from memoledger.model.recall import Filter, Hit, Mode, Query
+from memoledger.model.store import Access, Grant, Store, Visibility
+from memoledger.services import stores
+from memoledger.services.context import Context, Scope
+from memoledger.services.forget import forget
+from memoledger.services.read import Page, get, history, list_memories
+from memoledger.services.recall import recall
+from memoledger.services.remember import remember
+from memoledger.services.remember_many import (
+    BATCH_DEFAULT,
+    BulkReport,
+    Item,
+    Progress,
+    remember_many,
+)
+from memoledger.services.update import update
+
+
+class StoreHandle:
+    """A store, as its principal may use it. `PrincipalHandle.store` makes one."""
+
+    def __init__(self, context: Context, principal: Principal, store: Store) -> None:
+        self._context = context
+        self._scope = Scope(principal, store.id)
+        self.details = store
+
+    @property
+    def id(self) -> UUID:
+        """The store's id."""
+        return self.details.id
+
+    @property
+    def name(self) -> str:
+        """The store's name."""
+        return self.details.name
+
+    async def remember(
+        self,
+        content: str,
+        *,
+        type: str = "fact",  # noqa: A002 - the field's name everywhere
+        importance: float = 0.5,
+        source: str | None = None,
+        tags: Sequence[str] = (),
+        subject_refs: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        title: str | None = None,
+        summary: str | None = None,
+        external_id: str | None = None,
+        occurred_at: datetime | str | None = None,
+        valid_from: datetime | str | None = None,
+        valid_to: datetime | str | None = None,
+        expires_at: datetime | str | None = None,
+        privacy: Privacy = "store",
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+    ) -> Remembered:
+        """Remember a text; see `Draft` for the fields. The answer's `outcome` says what was done.
+
+        The identity is `external_id`, or else the content: the same again changes nothing
+        (`"unchanged"`), an external id with changed content gets a new version (`"updated"`).
+
+        Raises:
+            InvalidInput: a field is wrong; nothing was written.
+            EmbedderError: the model failed; nothing was written.
+            Forbidden: this principal may not write the store.
+        """
+        draft = Draft(
+            content=content,
+            type=type,
+            importance=importance,
+            source=source,
+            tags=tags,
+            subject_refs=subject_refs,
+            metadata=metadata,
+            title=title,
+            summary=summary,
+            external_id=external_id,
+            occurred_at=occurred_at,
+            valid_from=valid_from,
+            valid_to=valid_to,
+            expires_at=expires_at,
+            privacy=privacy,
+            embedding=embedding,
+        )
+        return await remember(self._context, self._scope, draft)
+
+    async def remember_many(
+        self,
+        items: Iterable[Draft | Mapping[str, Any]] | AsyncIterable[Draft | Mapping[str, Any]],
+        *,
+        batch_size: int = BATCH_DEFAULT,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_items: Callable[[Sequence[Item]], None] | None = None,
+    ) -> BulkReport:
+        """Remember many, in batches of one transaction; wrong items are rejected, the rest is kept.
+
+        Interrupted, it is resumed by calling it again with the same items.
+
+        Args:
+            items: drafts or mappings with their fields; read lazily.
+            batch_size: 1 to 1,000.
+            on_progress: called after each batch with the counts so far.
+            on_items: called after each batch with what became of its items; the report then holds
+                none.
+
+        Raises:
+            EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written.
+        """
+        return await remember_many(
+            self._context,
+            self._scope,
+            items,
+            batch_size=batch_size,
+            on_progress=on_progress,
+            on_items=on_items,
+        )
+
+    async def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        min_similarity: float | None = None,
+        types: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        min_importance: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        as_of: datetime | str | None = None,
+        explain: bool = False,
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+    ) -> list[Hit]:
+        """Find memories, best first.
+
+        Args:
+            query: what to look for, 1 to 10,000 characters.
+            limit: hits at most, 1 to 1,000.
+            mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
+            min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
+            types, tags, since, until, min_importance, metadata: see `Filter`.
+            as_of: answer from what the ledger held at that instant.
+            explain: give each hit its `parts`.
+            embedding: the query's vector, to save embedding it.
+
+        Raises:
+            InvalidInput: an argument is wrong.
+        """
+        chosen = Filter.of(
+            types=types,
+            tags=tags,
+            since=since,
+            until=until,
+            min_importance=min_importance,
+            metadata=metadata,
+        )
+        asked = Query.of(
+            query,
+            limit=limit,
+            mode=mode,
+            min_similarity=min_similarity,
+            filter=chosen,
+            as_of=as_of,
+            explain=explain,
+        )
+        return await recall(self._context, self._scope, asked, embedding=embedding)
+
+    async def get(self, memory_id: UUID | str, *, as_of: datetime | str | None = None) -> Memory:
+        """The version of a memory that is current, or was at `as_of`.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await get(self._context, self._scope, memory_id, as_of=as_of)
+
+    async def count(self) -> int:
+        """How many memories are current."""
+        return await self._context.ledger.memories.count(self._scope.principal, self.id)
+
+    async def update(
+        self, memory_id: UUID | str, *, if_version: int | None = None, **changes: Any
+    ) -> Remembered:
+        """Write a memory's next version: the present one with the given fields changed.
+
+        Args:
+            if_version: the version you saw; if another is current, nothing is written.
+            changes: fields of `Draft` except `external_id`.
+
+        Raises:
+            NotFound: there is no such current memory.
+            InvalidInput: a field is wrong or cannot be changed.
+            ConflictError: somebody else changed it first.
+        """
+        return await update(self._context, self._scope, memory_id, changes, if_version=if_version)
+
+    async def forget(
+        self, memory_id: UUID | str, *, hard: bool = False, if_version: int | None = None
+    ) -> None:
+        """Forget a memory; with `hard` also erase the texts and vectors of all its versions.
+
+        Raises:
+            NotFound: there is no such memory.
+            ConflictError: it is not at `if_version`.
+        """
+        await forget(self._context, self._scope, memory_id, hard=hard, if_version=if_version)
+
+    async def history(self, memory_id: UUID | str) -> list[Memory]:
+        """Every version of a memory, oldest first.
+
+        Raises:
+            NotFound: there never was one.
+        """
+        return await history(self._context, self._scope, memory_id)
+
+    async def share(self, user: str, *, access: Access = "read") -> Grant:
+        """Let another user of the tenant read this store, or read and write it ("write").
+
+        Raises:
+            Forbidden: the store is not the principal's own.
+        """
+        return await stores.share(self._context, self._scope.principal, self.id, user, access)
+
+    async def unshare(self, user: str) -> None:
+        """Take a grant back.
+
+        Raises:
+            NotFound: the user holds none.
+        """
+        await stores.unshare(self._context, self._scope.principal, self.id, user)
+
+    async def grants(self) -> list[Grant]:
+        """The grants on this store."""
+        return await stores.list_grants(self._context, self._scope.principal, self.id)
+
+    async def set_visibility(self, visibility: Visibility) -> Store:
+        """Open the store to the tenant for reading ("tenant"), or close it ("private").
+
+        Raises:
+            Forbidden: the store is not the principal's own.
+        """
+        self.details = await stores.set_visibility(
+            self._context, self._scope.principal, self.id, visibility
+        )
+        return self.details
+
+    async def list(
+        self,
+        *,
+        types: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        min_importance: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        as_of: datetime | str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """A page of memories in the order of their making; `next_cursor` leads to the next page."""
+        chosen = Filter.of(
+            types=types,
+            tags=tags,
+            since=since,
+            until=until,
+            min_importance=min_importance,
+            metadata=metadata,
+        )
+        return await list_memories(
+            self._context, self._scope, filter=chosen, as_of=as_of, limit=limit, cursor=cursor
+        )

@@ -1,0 +1,144 @@
+"""What must be true of every ledger at every moment, told as SQL that finds what breaks it."""
+
+from __future__ import annotations
+
+import psycopg
+
+VERSIONS_COUNT_FROM_ONE = """
+SELECT memory_id FROM memoledger.memories AS m WHERE coalesce(m.tenant_id = %(tenant)s, true)
+GROUP BY tenant_id, store_id, memory_id
+HAVING min(version) <> 1 OR max(version) <> count(*)
+"""
+
+A_VERSION_ENDS_WHERE_THE_NEXT_BEGINS = """
+SELECT m.memory_id, m.version, m.superseded_at, next.recorded_at
+FROM memoledger.memories AS m
+LEFT JOIN memoledger.memories AS next
+    ON (next.tenant_id, next.store_id, next.memory_id, next.version)
+     = (m.tenant_id, m.store_id, m.memory_id, m.version + 1)
+WHERE coalesce(m.tenant_id = %(tenant)s, true)
+  AND (m.superseded_at IS DISTINCT FROM next.recorded_at
+       OR m.superseded_at <= m.recorded_at
+       OR (m.superseded_at IS NOT NULL AND m.deleted_at IS NOT NULL AND m.erased_at IS NULL))
+"""
+
+EVERY_VERSION_CAN_BE_SEARCHED = """
+SELECT m.memory_id, m.version, e.views, t.vectors
+FROM memoledger.memories AS m,
+     LATERAL (SELECT coalesce(array_agg(x.view ORDER BY x.view), '{}') AS views
+              FROM memoledger.embeddings AS x
+              WHERE (x.tenant_id, x.store_id, x.owner_id, x.version)
+                  = (m.tenant_id, m.store_id, m.memory_id, m.version) AND x.family = 'memory') AS e,
+     LATERAL (SELECT count(*) AS vectors FROM memoledger.term_vectors AS x
+              WHERE (x.tenant_id, x.store_id, x.owner_id, x.version)
+                  = (m.tenant_id, m.store_id, m.memory_id, m.version) AND x.family = 'memory') AS t
+WHERE coalesce(m.tenant_id = %(tenant)s, true) AND (e.views, t.vectors) IS DISTINCT FROM (
+    CASE WHEN m.erased_at IS NOT NULL THEN '{}' ELSE
+        array_remove(ARRAY['body', CASE WHEN m.summary IS NOT NULL THEN 'summary' END,
+                           CASE WHEN m.title IS NOT NULL THEN 'title' END], NULL) END,
+    CASE WHEN m.erased_at IS NOT NULL THEN 0 ELSE 1 END)
+"""
+
+WHAT_IS_SEARCHED_IS_A_VERSION_AND_KNOWS_WHEN = """
+SELECT x.owner_id, x.version, x.kind
+FROM (SELECT tenant_id, store_id, owner_id, version, recorded_at, superseded_at, expires_at,
+             private_to, view AS kind
+      FROM memoledger.embeddings WHERE family = 'memory'
+      UNION ALL
+      SELECT tenant_id, store_id, owner_id, version, recorded_at, superseded_at, expires_at,
+             private_to, 'terms'
+      FROM memoledger.term_vectors WHERE family = 'memory') AS x
+LEFT JOIN memoledger.memories AS m
+    ON (m.tenant_id, m.store_id, m.memory_id, m.version)
+     = (x.tenant_id, x.store_id, x.owner_id, x.version)
+WHERE coalesce(x.tenant_id = %(tenant)s, true)
+  AND (m.memory_id IS NULL OR m.erased_at IS NOT NULL
+       OR (x.recorded_at, x.superseded_at, x.expires_at, x.private_to) IS DISTINCT FROM
+          (m.recorded_at, coalesce(m.superseded_at, m.deleted_at), m.expires_at, m.private_to))
+"""
+
+_ACTS = """
+SELECT m.tenant_id, m.memory_id, m.version,
+       CASE m.version WHEN 1 THEN 'remember' ELSE 'update' END AS act
+FROM memoledger.memories AS m
+UNION ALL
+SELECT m.tenant_id, m.memory_id, m.version, 'supersede'
+FROM memoledger.memories AS m WHERE m.superseded_at IS NOT NULL
+UNION ALL
+SELECT m.tenant_id, m.memory_id, m.version,
+       CASE WHEN m.deleted_at = m.expires_at THEN 'expire' ELSE 'forget' END
+FROM memoledger.memories AS m WHERE m.deleted_at < coalesce(m.erased_at, 'infinity')
+UNION ALL
+SELECT m.tenant_id, m.memory_id, m.version, 'erase'
+FROM memoledger.memories AS m WHERE m.erased_at IS NOT NULL
+"""
+
+THE_AUDIT_TELLS_EVERY_ACT_ONCE = f"""
+SELECT memory_id, version, act, happened.times, told.times
+FROM (SELECT tenant_id, memory_id, version, act, count(*) AS times
+      FROM ({_ACTS}) AS a GROUP BY 1, 2, 3, 4) AS happened
+FULL JOIN (SELECT tenant_id, (row_key ->> 'memory_id')::uuid AS memory_id,
+                  (row_key ->> 'version')::integer AS version, act, count(*) AS times
+           FROM memoledger.audit_records WHERE table_name = 'memories' GROUP BY 1, 2, 3, 4) AS told
+     USING (tenant_id, memory_id, version, act)
+WHERE coalesce(tenant_id = %(tenant)s, true) AND happened.times IS DISTINCT FROM told.times
+"""
+
+THE_AUDIT_COMMITS_TO_WHAT_IS_THERE = """
+SELECT m.memory_id, m.version
+FROM memoledger.memories AS m
+JOIN memoledger.audit_records AS a
+    ON a.tenant_id = m.tenant_id AND a.table_name = 'memories' AND a.act IN ('remember', 'update')
+   AND (a.row_key ->> 'memory_id')::uuid = m.memory_id
+   AND (a.row_key ->> 'version')::integer = m.version
+WHERE coalesce(m.tenant_id = %(tenant)s, true) AND m.erased_at IS NULL
+  AND a.after ->> 'commitment' IS DISTINCT FROM memoledger.memory_commitment(m)
+"""
+
+THE_OUTBOX_TELLS_EVERY_VERSION_ONCE = """
+SELECT memory_id, version, act, happened.times, told.times
+FROM (SELECT tenant_id, memory_id, version, 'remember' AS act, 1 AS times FROM memoledger.memories
+      UNION ALL
+      SELECT tenant_id, memory_id, version, 'forget', count(*)
+      FROM (SELECT * FROM memoledger.memories WHERE deleted_at < coalesce(erased_at, 'infinity')
+            UNION ALL
+            SELECT * FROM memoledger.memories WHERE erased_at IS NOT NULL) AS ended
+      WHERE superseded_at IS NULL GROUP BY 1, 2, 3, 4) AS happened
+FULL JOIN (SELECT tenant_id, owner_id AS memory_id, version, act, count(*) AS times
+           FROM memoledger.outbox WHERE family = 'memory' GROUP BY 1, 2, 3, 4) AS told
+     USING (tenant_id, memory_id, version, act)
+WHERE coalesce(tenant_id = %(tenant)s, true) AND happened.times IS DISTINCT FROM told.times
+"""
+
+AN_IDENTITY_IS_HELD_ONCE = """
+SELECT min(memory_id::text), count(*)
+FROM memoledger.memories
+WHERE coalesce(tenant_id = %(tenant)s, true) AND superseded_at IS NULL AND deleted_at IS NULL
+GROUP BY tenant_id, store_id, private_to, external_id,
+         CASE WHEN external_id IS NULL THEN content_hash END
+HAVING count(*) > 1
+"""
+
+INVARIANTS = {
+    "versions count from one": VERSIONS_COUNT_FROM_ONE,
+    "a version ends where the next begins": A_VERSION_ENDS_WHERE_THE_NEXT_BEGINS,
+    "every version can be searched": EVERY_VERSION_CAN_BE_SEARCHED,
+    "what is searched is a version": WHAT_IS_SEARCHED_IS_A_VERSION_AND_KNOWS_WHEN,
+    "the audit tells every act once": THE_AUDIT_TELLS_EVERY_ACT_ONCE,
+    "the audit commits to what is there": THE_AUDIT_COMMITS_TO_WHAT_IS_THERE,
+    "the outbox tells every version once": THE_OUTBOX_TELLS_EVERY_VERSION_ONCE,
+    "an identity is held once": AN_IDENTITY_IS_HELD_ONCE,
+}
+
+
+def assert_consistent(conninfo: str, tenant: str | None = None) -> None:
+    """Nothing in the ledger is lost, doubled or half-written.
+
+    Args:
+        conninfo: of a superuser, whom no policy keeps from seeing everything.
+        tenant: whose memories are looked at; None for everybody's.
+    """
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for name, broken in INVARIANTS.items():
+            found = connection.execute(broken, {"tenant": tenant}).fetchmany(5)
+            assert found == [], name
