@@ -105,23 +105,25 @@ class Command(Protocol):
 
     params: list[Param]
     help: str | None
-    commands: dict[str, Command]  # Groups only.
+    # Groups only.
+    commands: dict[str, Command]
+    invoke_without_command: bool
 
 
 def cli_reference() -> str:
     """The text of cli.md."""
     root = cast("Command", typer.main.get_command(app))
-    shared = [p for p in root.commands[HAS_ALL_SHARED].params if _key(p) in _shared_keys()]
+    helps = {option.help for option in shared_options()}
+    shared = [param for param in root.commands[HAS_ALL_SHARED].params if param.help in helps]
     parts = [CLI_HEAD, _table(_own(root)), SHARED_HEAD, _table(shared)]
-    keys = {_key(param) for param in shared}
     for path, command in _commands(root, "memoledger"):
-        parts += _section(path, command, keys)
+        parts += _section(path, command, helps)
     return "\n".join(parts)
 
 
-def _section(path: str, command: Command, shared: set[Key]) -> Iterator[str]:
+def _section(path: str, command: Command, shared: set[str | None]) -> Iterator[str]:
     params = _own(command)
-    own = [param for param in params if _key(param) not in shared]
+    own = [param for param in params if param.help not in shared]
     arguments = "".join(f" {_argument(param)}" for param in params if _is_argument(param))
     yield f"## {path}\n"
     yield f"```\n{path}{arguments} [OPTIONS]\n```\n"
@@ -129,7 +131,7 @@ def _section(path: str, command: Command, shared: set[Key]) -> Iterator[str]:
     yield "\n\n".join(textwrap.fill(" ".join(p.split()), 100) for p in paragraphs) + "\n"
     if own:
         yield _table(own)
-    also = ", ".join(f"`{param.opts[0]}`" for param in params if _key(param) in shared)
+    also = ", ".join(f"`{param.opts[0]}`" for param in params if param.help in shared)
     if also:
         yield f"Shared: {also}.\n"
 
@@ -143,22 +145,10 @@ def settings_reference() -> str:
 def _commands(group: Command, path: str) -> Iterator[tuple[str, Command]]:
     """Every command that does something, in the order of help."""
     for name, command in group.commands.items():
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield f"{path} {name}", command
         if hasattr(command, "commands"):
             yield from _commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
-
-
-Key = tuple[str, str | None]
-
-
-def _key(param: Param) -> Key:
-    """What makes two options the same."""
-    return param.opts[0], param.help
-
-
-def _shared_keys() -> set[Key]:
-    return {((option.param_decls or ('',))[0], option.help) for option in shared_options()}
 
 
 def _own(command: Command) -> list[Param]:

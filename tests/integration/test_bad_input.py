@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memoledger import InvalidInput, Memoledger, NotFound
+from memoledger import InvalidInput, Memoledger, NotFound, Settings
 from memoledger.model import limits
+from memoledger.settings import load_settings
 from memoledger.surfaces.python.store import StoreHandle
 
 NUL, LONE = "a\x00b", "caf\ud800"
@@ -110,6 +112,34 @@ QUESTIONS: dict[str, list[Any]] = {
     "embedding": VECTORS,
 }
 LISTINGS = ["limit", "types", "tags", "since", "until", "min_importance", "metadata", "as_of"]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The one database of this module: what is refused leaves it as it is."""
+
+    server: Any
+    name: str
+
+    def conninfo(self, user: str = "memoledger_app") -> str:
+        return str(self.server.conninfo(user, self.name))
+
+    def settings(self) -> Settings:
+        return load_settings(
+            database_url=self.conninfo(),
+            admin_database_url=self.conninfo("postgres"),
+            sweep_interval_s=0.0,
+        )
+
+
+@pytest.fixture(scope="module")
+def database(server: Any, template: str) -> Iterator[Shared]:
+    """Made once; the ledger of each test is opened in it."""
+    name = f"bad_input_{uuid4().hex[:12]}"
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield Shared(server, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ request is a fixed list of statements they travel in one round trip: a pipeline 
 
 from __future__ import annotations
 
+import json
 import math
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,6 +19,7 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.pq import ConnStatus
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from memoledger.ledger.failures import translated
@@ -90,6 +92,7 @@ class Sessions:
         if self._oids is None:
             self._oids = await fetch_vector_oids(connection)
         register_vectors(connection, self._oids)
+        set_json_loads(_load_json, connection)
 
     async def run(
         self, principal: Principal, store_id: UUID | None, *calls: Call
@@ -151,6 +154,12 @@ class Sessions:
             "timeout": self._timeout,
             "plans": "force_generic_plan" if plan_once else "auto",
         }
+
+
+def _load_json(data: str | bytes) -> Any:
+    # Of bytes, json.loads would guess the encoding each time; most metadata is empty.
+    text = data if isinstance(data, str) else data.decode()
+    return {} if text == "{}" else json.loads(text)
 
 
 async def _rows(cursor: AsyncCursor[Row]) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from memoledger.model import limits
 from memoledger.model.checks import (
@@ -24,6 +24,9 @@ from memoledger.model.memory import Memory, check_tags
 
 Mode = Literal["hybrid", "dense", "lexical"]
 """By vectors and words together, by vectors alone, or by words alone."""
+
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
+"""Every mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,7 @@ class Query:
         return cls(
             text=check_text("query", text, chars_max=limits.QUERY_CHARS_MAX),
             limit=check_count("limit", limit, least=1, most=limits.LIMIT_MAX),
-            mode=_as_mode(mode),
+            mode=as_mode(mode),
             min_similarity=check_similarity("min_similarity", min_similarity),
             filter=filter or Filter(),
             as_of=check_instant("as_of", as_of),
@@ -137,8 +140,13 @@ class Query:
         )
 
 
-def _as_mode(value: str) -> Mode:
-    chosen = check_choice("mode", value, get_args(Mode))
+def as_mode(value: str) -> Mode:
+    """`value` as a mode.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    chosen = check_choice("mode", value, MODES)
     return "dense" if chosen == "dense" else "lexical" if chosen == "lexical" else "hybrid"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ def as_unit_vector(
         InvalidInput: it is no list of numbers, of another length than `dimensions`, contains a
             number that is not finite, or is zero everywhere.
     """
+    if _is_unit(value, dimensions):
+        return value.copy()
     numbers = _as_numbers(field, value, dimensions)
     largest = float(np.abs(numbers).max())
     if not np.isfinite(largest):
@@ -40,6 +43,16 @@ def as_unit_vector(
     unit = numbers if abs(length * largest - 1) < 1e-6 else scaled / length
     # Always a copy: the caller may go on to fill the same buffer with the next vector.
     return unit.astype(np.float32)
+
+
+def _is_unit(value: object, dimensions: int) -> TypeGuard[Vector]:
+    """Whether nothing is left to be done, as with what models give: the way of most vectors."""
+    if not isinstance(value, np.ndarray):
+        return False
+    if value.dtype != np.float32 or value.shape != (dimensions,):
+        return False
+    with np.errstate(over="ignore"):
+        return abs(float(value.dot(value)) - 1) < 1e-6
 
 
 def _as_numbers(field: str, value: object, dimensions: int) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from memoledger.services.evaluation.metrics import (
     hit_at,
     mean,
@@ -55,7 +56,7 @@ def test_ndcg_with_graded_gains_is_linear_in_them() -> None:
 
 
 def test_ndcg_compares_with_the_best_that_fits_in_k() -> None:
-    gains = {letter: 1 for letter in "abcdefghijkl"}
+    gains = dict.fromkeys("abcdefghijkl", 1)
     assert ndcg_at(sorted(gains), gains, 10) == pytest.approx(1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +185,8 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 def _open_session(path: Path) -> Session:
+    # It would otherwise report its use to its maker, and keep files for that in the home folder.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # takes 0.2 s, so not before it is needed
 
     options: Any = onnxruntime.SessionOptions()

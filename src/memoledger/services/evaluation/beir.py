@@ -85,7 +85,9 @@ class _Line:
     def metadata(self) -> dict[str, Any]:
         value = self.value.get("metadata") or {}
         if not isinstance(value, dict):
-            raise self.wrong("metadata", value, "it is no object", "Give an object or leave it out.")
+            raise self.wrong(
+                "metadata", value, "it is no object", "Give an object or leave it out."
+            )
         return value
 
     def label(self, name: str) -> str | None:

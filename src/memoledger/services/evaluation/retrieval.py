@@ -149,9 +149,7 @@ async def _ask(
     return [hit.memory.external_id or "" for hit in hits]
 
 
-def _by_category(
-    scores: Sequence[Scores], categories: Sequence[str | None]
-) -> dict[str, Scores]:
+def _by_category(scores: Sequence[Scores], categories: Sequence[str | None]) -> dict[str, Scores]:
     """Means by category, in the order of their names; questions without one count overall only."""
     rows: dict[str, list[Scores]] = {}
     for row, category in zip(scores, categories, strict=True):

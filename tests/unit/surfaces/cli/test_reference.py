@@ -24,10 +24,10 @@ TYPERS_OWN = {"--help", "-h", "--install-completion", "--show-completion"}
 
 def commands(group: Any, path: str) -> Iterator[tuple[str, Any]]:
     for name, command in group.commands.items():
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield f"{path} {name}", command
         if hasattr(command, "commands"):
             yield from commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
 
 
 ALL = dict(commands(typer.main.get_command(app), "memoledger"))

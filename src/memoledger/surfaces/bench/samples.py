@@ -1,0 +1,222 @@
+"""Made-up memories whose vectors and words are spread as real ones are.
+
+**Vectors.** Uniform noise would be unlike anything: in 384 dimensions all of it is equally far
+away. Here a vector is the sum of a direction that all texts share, one of 64 topics, one of 1,024
+subtopics and noise of its own, brought to length 1. Cosines come out as a sentence model gives them
+for chat turns: around 0.13 between strangers, 0.55 for the nearest of a thousand, 0.60 for the
+nearest of 100,000. Topics and subtopics are shared by all users and their sizes follow Zipf's law,
+so that a query's nearest neighbours in the whole table are other users' memories.
+
+**Words.** Made of syllables, drawn by Zipf's law from 30,000, of which the first are English
+function words; 6 to 40 words a memory, 20 in the mean, about 120 characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIMENSIONS: Final = 384
+TOPICS: Final = 64
+SUBTOPICS: Final = 1_024
+VOCABULARY: Final = 30_000
+
+_SHARED, _TOPIC, _SUBTOPIC, _OWN = 0.35, 0.45, 0.45, 0.69  # squares sum to about 1
+
+_FUNCTION_WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "a",
+    "in",
+    "is",
+    "you",
+    "it",
+    "he",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+    "his",
+    "they",
+    "I",
+    "at",
+    "be",
+    "this",
+    "have",
+    "from",
+    "or",
+    "had",
+    "by",
+    "not",
+    "but",
+    "what",
+    "all",
+    "were",
+    "we",
+    "when",
+    "your",
+    "can",
+    "said",
+    "there",
+    "an",
+    "each",
+    "which",
+    "she",
+    "do",
+    "how",
+    "their",
+    "if",
+    "will",
+    "up",
+    "other",
+    "about",
+    "out",
+    "many",
+    "then",
+    "them",
+    "these",
+    "so",
+    "some",
+    "her",
+    "would",
+    "make",
+    "like",
+    "him",
+    "into",
+    "time",
+    "has",
+    "look",
+    "two",
+    "more",
+    "go",
+    "see",
+    "no",
+    "way",
+    "could",
+    "people",
+    "my",
+    "than",
+    "first",
+    "been",
+    "call",
+    "who",
+    "its",
+    "now",
+    "find",
+    "long",
+    "down",
+    "day",
+    "did",
+    "get",
+]
+_SYLLABLES = [
+    onset + vowel + coda
+    for onset in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr", "pl")
+    for vowel in "aeiou"
+    for coda in ("", "n", "r", "s")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Memories to be written and the vectors they are given.
+
+    Args:
+        texts: distinct contents.
+        vectors: unit vectors, float32 of shape (len(texts), 384).
+    """
+
+    texts: list[str]
+    vectors: NDArray[np.float32]
+
+    def drafts(
+        self, start: int = 0, stop: int | None = None, *, first_id: int = 0
+    ) -> Iterator[dict[str, Any]]:
+        """What `remember_many` takes; external ids count the sample's places from `first_id`."""
+        for place in range(start, len(self.texts) if stop is None else stop):
+            yield {
+                "content": self.texts[place],
+                "external_id": str(first_id + place),
+                "embedding": self.vectors[place],
+            }
+
+
+class Sampler:
+    """Draws memories and questions from one world of topics and words.
+
+    Args:
+        seed: the same seed draws the same.
+    """
+
+    def __init__(self, seed: int = 7) -> None:
+        self._random = np.random.default_rng(seed)
+        self._shared = _unit(self._random.standard_normal((1, DIMENSIONS), np.float32))
+        self._topics = _unit(self._random.standard_normal((TOPICS, DIMENSIONS), np.float32))
+        self._subtopics = _unit(self._random.standard_normal((SUBTOPICS, DIMENSIONS), np.float32))
+        self._words = np.array(_vocabulary(self._random))
+        self._word_chances = _zipf(len(self._words))
+        self._topic_chances = _zipf(SUBTOPICS)
+
+    def memories(self, count: int) -> Sample:
+        """`count` memories; their texts are distinct."""
+        return Sample(self.texts(count), self.vectors(count))
+
+    def vectors(self, count: int) -> NDArray[np.float32]:
+        """Unit vectors of shape (count, 384); those of questions are drawn like those of memories."""
+        subtopics = self._random.choice(SUBTOPICS, count, p=self._topic_chances)
+        vectors = self._random.standard_normal((count, DIMENSIONS), np.float32)
+        vectors *= _OWN / np.float32(np.sqrt(DIMENSIONS))
+        vectors += _SUBTOPIC * self._subtopics[subtopics]
+        vectors += _TOPIC * self._topics[subtopics % TOPICS]
+        vectors += _SHARED * self._shared
+        return _unit(vectors)
+
+    def texts(self, count: int) -> list[str]:
+        """`count` distinct contents of 6 to 40 words."""
+        lengths = np.clip(self._random.gamma(4.0, 5.0, count).astype(int), 6, 40)
+        drawn = self._random.choice(self._words, int(lengths.sum()), p=self._word_chances)
+        ends = np.cumsum(lengths).tolist()
+        starts = [0, *ends[:-1]]
+        words = drawn.tolist()
+        # A number at the end keeps two short ones from being the same.
+        return [
+            f"{' '.join(words[start:end]).capitalize()} {place}."
+            for place, (start, end) in enumerate(zip(starts, ends, strict=True))
+        ]
+
+    def questions(self, count: int) -> list[str]:
+        """Questions of four words that are no function words, the rare ones as likely as in texts."""
+        first = len(_FUNCTION_WORDS)
+        chances = self._word_chances[first:] / self._word_chances[first:].sum()
+        drawn = self._random.choice(self._words[first:], (count, 4), p=chances)
+        return [" ".join(row) for row in drawn.tolist()]
+
+
+def _vocabulary(random: np.random.Generator) -> list[str]:
+    """Distinct words, the most frequent first."""
+    words = dict.fromkeys(_FUNCTION_WORDS)
+    while len(words) < VOCABULARY:
+        parts = random.choice(_SYLLABLES, (VOCABULARY, 4)).tolist()
+        sizes = random.integers(1, 4, VOCABULARY).tolist()
+        for row, size in zip(parts, sizes, strict=True):
+            words["".join(row[:size])] = None
+    return list(words)[:VOCABULARY]
+
+
+def _zipf(count: int) -> NDArray[np.float64]:
+    """Chances of ranks 1 to `count` by Zipf's law with Mandelbrot's shift."""
+    weights = 1 / (np.arange(count, dtype=np.float64) + 2.7)
+    return weights / weights.sum()
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / lengths).astype(np.float32)

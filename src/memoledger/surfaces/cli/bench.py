@@ -1,0 +1,101 @@
+"""`bench`: figures of this machine, each beside its floor in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from memoledger.model.checks import check_choice
+from memoledger.surfaces.cli.invocation import AsJson, send_logs_to_standard_error
+from memoledger.surfaces.cli.output import messages, say, visible, write_json
+
+if TYPE_CHECKING:
+    from memoledger.surfaces.bench.report import Machine, Row
+
+BENCHES: Final = ("isolation", "write", "scale")
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="NAME...",
+        help="isolation (many users in one database), write, scale (10,000 and 100,000 memories); "
+        "all if none is named.",
+        show_default=False,
+    ),
+]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Small sizes: shows that it runs, not how fast.")
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="Let scale go on to 1,000,000 memories (takes long).")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Also write the rows as JSON here.")
+]
+
+
+def register(app: typer.Typer, panel: str) -> None:
+    """Add `bench` to the program."""
+    app.command("bench", rich_help_panel=panel)(bench)
+
+
+def bench(
+    names: Names = None,
+    quick: Quick = False,
+    full: Full = False,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this machine, each figure beside its floor in the same run.
+
+    It happens on a temporary ledger, durable as yours is; nothing is written to your own.
+
+    A ratio says how many times the floor a time is, or which part of the floor a rate is. Leave the
+    machine alone while it runs.
+    """
+    wanted = [name for name in BENCHES if not names or name in names or "all" in names]
+    for name in names or ():
+        check_choice("NAME", name, (*BENCHES, "all"))
+    machine, rows = asyncio.run(_run(wanted, quick=quick, full=full))
+    data = [row.as_dict() for row in rows]
+    if output is not None:
+        import json
+
+        output.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    if as_json:
+        write_json(data)
+        return
+    from memoledger.surfaces.bench.report import rows_table
+
+    say(visible(str(machine)), "", rows_table(rows))
+
+
+async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, list[Row]]:
+    from memoledger.surfaces.bench import isolation, scale, write
+    from memoledger.surfaces.bench.place import opened_place
+    from memoledger.surfaces.bench.report import this_machine
+
+    send_logs_to_standard_error()
+
+    def told(what: str) -> None:
+        messages().print(visible(f"… {what}"))
+
+    rows: list[Row] = []
+    machine: Machine | None = None
+    for name in wanted:
+        # A place of its own for each, so that none is slowed by what another wrote.
+        async with opened_place() as place:
+            machine = await this_machine(place.bare)
+            if name == "isolation":
+                sizes = isolation.QUICK if quick else isolation.Sizes()
+                rows += await isolation.isolation(place, sizes, told)
+            elif name == "write":
+                rows += await write.write(place, write.QUICK if quick else write.Sizes(), told)
+            else:
+                grown = scale.FULL if full else scale.Sizes()
+                rows += await scale.scale(place, scale.QUICK if quick else grown, told)
+    assert machine is not None, "at least one is wanted"
+    return machine, rows
