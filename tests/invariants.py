@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 VERSIONS_COUNT_FROM_ONE = """
-SELECT memory_id FROM memoledger.memories AS m WHERE coalesce(m.tenant_id = %(tenant)s, true)
+SELECT memory_id FROM memoledger.memories AS m WHERE mine(m)
 GROUP BY tenant_id, store_id, memory_id
 HAVING min(version) <> 1 OR max(version) <> count(*)
 """
@@ -16,7 +16,7 @@ FROM memoledger.memories AS m
 LEFT JOIN memoledger.memories AS next
     ON (next.tenant_id, next.store_id, next.memory_id, next.version)
      = (m.tenant_id, m.store_id, m.memory_id, m.version + 1)
-WHERE coalesce(m.tenant_id = %(tenant)s, true)
+WHERE mine(m)
   AND (m.superseded_at IS DISTINCT FROM next.recorded_at
        OR m.superseded_at <= m.recorded_at
        OR (m.superseded_at IS NOT NULL AND m.deleted_at IS NOT NULL AND m.erased_at IS NULL))
@@ -32,7 +32,7 @@ FROM memoledger.memories AS m,
      LATERAL (SELECT count(*) AS vectors FROM memoledger.term_vectors AS x
               WHERE (x.tenant_id, x.store_id, x.owner_id, x.version)
                   = (m.tenant_id, m.store_id, m.memory_id, m.version) AND x.family = 'memory') AS t
-WHERE coalesce(m.tenant_id = %(tenant)s, true) AND (e.views, t.vectors) IS DISTINCT FROM (
+WHERE mine(m) AND (e.views, t.vectors) IS DISTINCT FROM (
     CASE WHEN m.erased_at IS NOT NULL THEN '{}' ELSE
         array_remove(ARRAY['body', CASE WHEN m.summary IS NOT NULL THEN 'summary' END,
                            CASE WHEN m.title IS NOT NULL THEN 'title' END], NULL) END,
@@ -51,7 +51,7 @@ FROM (SELECT tenant_id, store_id, owner_id, version, recorded_at, superseded_at,
 LEFT JOIN memoledger.memories AS m
     ON (m.tenant_id, m.store_id, m.memory_id, m.version)
      = (x.tenant_id, x.store_id, x.owner_id, x.version)
-WHERE coalesce(x.tenant_id = %(tenant)s, true)
+WHERE mine(x)
   AND (m.memory_id IS NULL OR m.erased_at IS NOT NULL
        OR (x.recorded_at, x.superseded_at, x.expires_at, x.private_to) IS DISTINCT FROM
           (m.recorded_at, coalesce(m.superseded_at, m.deleted_at), m.expires_at, m.private_to))
@@ -60,17 +60,18 @@ WHERE coalesce(x.tenant_id = %(tenant)s, true)
 _ACTS = """
 SELECT m.tenant_id, m.memory_id, m.version,
        CASE m.version WHEN 1 THEN 'remember' ELSE 'update' END AS act
-FROM memoledger.memories AS m
+FROM memoledger.memories AS m WHERE mine(m)
 UNION ALL
 SELECT m.tenant_id, m.memory_id, m.version, 'supersede'
-FROM memoledger.memories AS m WHERE m.superseded_at IS NOT NULL
+FROM memoledger.memories AS m WHERE mine(m) AND m.superseded_at IS NOT NULL
 UNION ALL
 SELECT m.tenant_id, m.memory_id, m.version,
        CASE WHEN m.deleted_at = m.expires_at THEN 'expire' ELSE 'forget' END
-FROM memoledger.memories AS m WHERE m.deleted_at < coalesce(m.erased_at, 'infinity')
+FROM memoledger.memories AS m
+WHERE mine(m) AND m.deleted_at < coalesce(m.erased_at, 'infinity')
 UNION ALL
 SELECT m.tenant_id, m.memory_id, m.version, 'erase'
-FROM memoledger.memories AS m WHERE m.erased_at IS NOT NULL
+FROM memoledger.memories AS m WHERE mine(m) AND m.erased_at IS NOT NULL
 """
 
 THE_AUDIT_TELLS_EVERY_ACT_ONCE = f"""
@@ -81,7 +82,7 @@ FULL JOIN (SELECT tenant_id, (row_key ->> 'memory_id')::uuid AS memory_id,
                   (row_key ->> 'version')::integer AS version, act, count(*) AS times
            FROM memoledger.audit_records WHERE table_name = 'memories' GROUP BY 1, 2, 3, 4) AS told
      USING (tenant_id, memory_id, version, act)
-WHERE coalesce(tenant_id = %(tenant)s, true) AND happened.times IS DISTINCT FROM told.times
+WHERE happened.times IS DISTINCT FROM told.times
 """
 
 THE_AUDIT_COMMITS_TO_WHAT_IS_THERE = """
@@ -91,7 +92,7 @@ JOIN memoledger.audit_records AS a
     ON a.tenant_id = m.tenant_id AND a.table_name = 'memories' AND a.act IN ('remember', 'update')
    AND (a.row_key ->> 'memory_id')::uuid = m.memory_id
    AND (a.row_key ->> 'version')::integer = m.version
-WHERE coalesce(m.tenant_id = %(tenant)s, true) AND m.erased_at IS NULL
+WHERE mine(m) AND m.erased_at IS NULL
   AND a.after ->> 'commitment' IS DISTINCT FROM memoledger.memory_commitment(m)
 """
 
@@ -107,7 +108,7 @@ FROM (SELECT tenant_id, memory_id, version, 'remember' AS act, 1 AS times FROM m
 FULL JOIN (SELECT tenant_id, owner_id AS memory_id, version, act, count(*) AS times
            FROM memoledger.outbox WHERE family = 'memory' GROUP BY 1, 2, 3, 4) AS told
      USING (tenant_id, memory_id, version, act)
-WHERE coalesce(tenant_id = %(tenant)s, true) AND happened.times IS DISTINCT FROM told.times
+WHERE happened.times IS DISTINCT FROM told.times
 """
 
 AN_IDENTITY_IS_HELD_ONCE = """

@@ -94,14 +94,14 @@ async def write(
     opening = Memoledger.open(data_dir=data_dir, embedder=NoEmbedder(), pool_max=SINGLE_WRITERS)
     async with opening as ledger:
         store = await (await ledger.principal(tenant="acme", user="alice")).store("notes")
-        shared = [n for n in range(count) if n % 4 < 2 or is_shared(n)]
-        alone = iter(shared)
-        rest = [n for n in range(count) if n not in set(shared)]
+        alone = (n for n in range(count) if n % 4 < 2 or is_shared(n))
+        rest = [n for n in range(count) if n % 4 >= 2 and not is_shared(n)]
         ready()
         await asyncio.gather(
             *(singly(store, alone, acknowledge) for _ in range(SINGLE_WRITERS)),
             *(in_bulk(store, rest[i::BULK_WRITERS], acknowledge) for i in range(BULK_WRITERS)),
         )
+    os.close(out)
 
 
 async def singly(store: StoreHandle, numbers: Iterator[int], acknowledge: Any) -> None:

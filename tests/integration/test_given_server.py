@@ -72,7 +72,7 @@ async def test_a_login_that_may_not_migrate_is_told_what_to_do(
 ) -> None:
     _extend(given)
     service = load_settings(database_url=_url(given, "memory_service"))
-    with pytest.raises(ServerUnsuitable, match="GRANT|CREATEROLE"):
+    with pytest.raises(ServerUnsuitable, match=r"GRANT|CREATEROLE"):
         async with Memoledger.open(settings=service, embedder=embedder):
             pass
     refusing = load_settings(database_url=_url(given, "memory_service"), auto_migrate=False)

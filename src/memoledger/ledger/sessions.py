@@ -156,7 +156,7 @@ class Sessions:
         }
 
 
-def _load_json(data: str | bytes) -> Any:
+def _load_json(data: str | bytes) -> object:
     # Of bytes, json.loads would guess the encoding each time; most metadata is empty.
     text = data if isinstance(data, str) else data.decode()
     return {} if text == "{}" else json.loads(text)

@@ -1,8 +1,8 @@
 """The SQL statements of the ledger, read from `sql/*.sql`.
 
 A file holds statements of one aggregate. Each begins with `-- name: its_name`, then a comment that
-says what it is for, then the SQL with psycopg's named placeholders. A line `-- plan: once` below the
-name has PostgreSQL plan it once for all parameters: for what runs in less time than planning takes.
+says what it is for, then the SQL with psycopg's named placeholders. A line `-- plan: once` below
+the name has PostgreSQL plan it once for all parameters: for what runs in less time than planning.
 """
 
 from __future__ import annotations

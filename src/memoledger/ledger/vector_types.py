@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,14 +99,17 @@ class _HalfVectorDumper(_BinaryDumper):
 class _HalfVectorsDumper(_BinaryDumper):
     def dump(self, obj: HalfVectors) -> Buffer:
         count, dimensions = obj.values.shape
-        item = np.dtype(
-            [("size", ">i4"), ("dim", ">u2"), ("unused", ">u2"), ("v", ">f2", dimensions)]
-        )
-        items = np.zeros(count, dtype=item)
+        items = np.zeros(count, dtype=_half_vector_item(dimensions))
         items["size"] = 4 + 2 * dimensions
         items["dim"] = dimensions
         items["v"] = obj.values
         return _array_header(self.element_oid, count) + items.tobytes()
+
+
+@cache
+def _half_vector_item(dimensions: int) -> np.dtype[np.void]:
+    """An array's element: its size in bytes, then the vector as it is sent alone."""
+    return np.dtype([("size", ">i4"), ("dim", ">u2"), ("unused", ">u2"), ("v", ">f2", dimensions)])
 
 
 class _TermVectorDumper(_BinaryDumper):

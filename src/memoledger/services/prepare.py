@@ -76,7 +76,7 @@ class Preparer:
         prepared: list[Prepared] = []
         for place, ((draft, given), found) in enumerate(zip(drafts, views, strict=True)):
             await let_others_run(place)
-            vectors = np.stack([given[v] if v in given else next(embedded) for v, _ in found])
+            vectors = _rows([given[v] if v in given else next(embedded) for v, _ in found])
             prepared.append(self._prepared(draft, tuple(view for view, _ in found), vectors))
         return prepared
 
@@ -101,6 +101,11 @@ class Preparer:
         text = lexical_text(body, title=draft.title, summary=draft.summary)
         terms = document_vector(text, self._language)
         return Prepared(new_id(), draft, views, vectors, terms)
+
+
+def _rows(vectors: Sequence[Vector]) -> Vectors:
+    # Most memories have one view, for which np.stack would take as long as the rest together.
+    return vectors[0][np.newaxis] if len(vectors) == 1 else np.stack(vectors)
 
 
 def views_of(draft: CheckedDraft) -> list[tuple[View, str]]:

@@ -28,7 +28,7 @@ BEGIN
         UPDATE memoledger.embeddings AS e SET superseded_at = c.deleted_at
         FROM closed AS c
         WHERE e.tenant_id = c.tenant_id AND e.store_id = c.store_id AND e.family = 'memory'
-          AND e.owner_id = c.memory_id AND e.version = c.version AND e.superseded_at IS NULL
+          AND e.owner_id = c.memory_id AND e.version = c.version
     ), closed_terms AS (
         UPDATE memoledger.term_vectors AS t SET superseded_at = c.deleted_at
         FROM closed AS c

@@ -91,10 +91,11 @@ WITH closed AS (
       AND m.superseded_at IS NULL AND m.deleted_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > now())
     RETURNING m.tenant_id, m.store_id, m.memory_id, m.version, m.created_by, m.superseded_at
 ), closed_embeddings AS (
+    -- By the key alone, here and below: what is asked to be current is looked for among all that is.
     UPDATE memoledger.embeddings AS e SET superseded_at = c.superseded_at
     FROM closed AS c
     WHERE e.tenant_id = c.tenant_id AND e.store_id = c.store_id AND e.family = 'memory'
-      AND e.owner_id = c.memory_id AND e.version = c.version AND e.superseded_at IS NULL
+      AND e.owner_id = c.memory_id AND e.version = c.version
 ), closed_terms AS (
     UPDATE memoledger.term_vectors AS t SET superseded_at = c.superseded_at
     FROM closed AS c
@@ -267,7 +268,7 @@ WITH closed AS (
     UPDATE memoledger.embeddings AS e SET superseded_at = c.deleted_at
     FROM closed AS c
     WHERE e.tenant_id = c.tenant_id AND e.store_id = c.store_id AND e.family = 'memory'
-      AND e.owner_id = c.memory_id AND e.version = c.version AND e.superseded_at IS NULL
+      AND e.owner_id = c.memory_id AND e.version = c.version
 ), closed_terms AS (
     UPDATE memoledger.term_vectors AS t SET superseded_at = c.deleted_at
     FROM closed AS c
@@ -277,17 +278,18 @@ WITH closed AS (
 SELECT version, deleted_at FROM closed
 
 -- name: close_expired_memory
--- Sweeps one memory ahead of time, so that its identity is free again.
+-- Sweeps one memory ahead of time, so that its identity is free again. coalesce keeps the planner from the
+-- sweep's index, in which what is due lies for all tenants together.
 WITH closed AS (
     UPDATE memoledger.memories AS m SET deleted_at = m.expires_at
     WHERE m.store_id = %(store_id)s AND m.memory_id = %(memory_id)s
-      AND m.superseded_at IS NULL AND m.deleted_at IS NULL AND m.expires_at <= now()
+      AND m.superseded_at IS NULL AND m.deleted_at IS NULL AND coalesce(m.expires_at <= now(), false)
     RETURNING m.tenant_id, m.store_id, m.memory_id, m.version, m.deleted_at
 ), closed_embeddings AS (
     UPDATE memoledger.embeddings AS e SET superseded_at = c.deleted_at
     FROM closed AS c
     WHERE e.tenant_id = c.tenant_id AND e.store_id = c.store_id AND e.family = 'memory'
-      AND e.owner_id = c.memory_id AND e.version = c.version AND e.superseded_at IS NULL
+      AND e.owner_id = c.memory_id AND e.version = c.version
 ), closed_terms AS (
     UPDATE memoledger.term_vectors AS t SET superseded_at = c.deleted_at
     FROM closed AS c

@@ -1,9 +1,12 @@
 -- name: create_owner_role
 -- The role that owns the schema and migrates it. Roles belong to the whole server, so another
--- database's migration may be making it at the same moment.
+-- database's migration may be making it at the same moment. Where an administrator made it, the login
+-- need not be able to.
 DO $$
 BEGIN
-    CREATE ROLE memoledger_owner NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    IF to_regrole('memoledger_owner') IS NULL THEN
+        CREATE ROLE memoledger_owner NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;
 END
@@ -13,7 +16,9 @@ $$
 -- The role every request runs as: subject to every policy, owner of nothing.
 DO $$
 BEGIN
-    CREATE ROLE memoledger_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    IF to_regrole('memoledger_app') IS NULL THEN
+        CREATE ROLE memoledger_app NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;
 END

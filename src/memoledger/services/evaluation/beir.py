@@ -1,8 +1,8 @@
-"""Folders in BEIR's layout: a corpus, questions, and judgments of which memory answers which question.
+"""Folders in BEIR's layout: a corpus, questions, and judgments of which memory answers which.
 
     corpus.jsonl    {"_id", "text", "title"?, "metadata"?} a line
     queries.jsonl   {"_id", "text", "metadata"?} a line
-    qrels/*.tsv     query-id, corpus-id and score, with tabs between; a first line may name the columns
+    qrels/*.tsv     query-id, corpus-id and score between tabs; a first line may name the columns
 
 A `group` in the metadata of both keeps a question to the memories of its own group; a `category`
 in a question's metadata is what results are broken down by. Of a memory's metadata `occurred_at`
@@ -147,7 +147,7 @@ def _read_corpus(
 
 
 def _draft(line: _Line, memory_id: str) -> Draft | None:
-    """The memory of a line; None where the line says nothing. A title alone is taken for the text."""
+    """The memory of a line; None where it says nothing. A title alone is taken for the text."""
     text, title = line.text("text"), line.text("title").strip()
     if not text.strip():
         text, title = title, ""

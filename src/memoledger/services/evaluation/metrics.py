@@ -1,6 +1,6 @@
 """Measures of a ranking against judgments, as trec_eval defines them.
 
-A judgment gives a memory's gain for a question: 0 is not relevant, 1 relevant, more is better still.
+A judgment gives a memory's gain for a question: 0 is not relevant, 1 relevant, more is better.
 Recall, hit and reciprocal rank only ask whether a gain is above 0; nDCG weighs it (linearly, as
 trec_eval and BEIR do; the exponential form is another measure).
 """

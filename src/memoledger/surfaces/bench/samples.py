@@ -27,96 +27,14 @@ VOCABULARY: Final = 30_000
 
 _SHARED, _TOPIC, _SUBTOPIC, _OWN = 0.35, 0.45, 0.45, 0.69  # squares sum to about 1
 
-_FUNCTION_WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "a",
-    "in",
-    "is",
-    "you",
-    "it",
-    "he",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
-    "his",
-    "they",
-    "I",
-    "at",
-    "be",
-    "this",
-    "have",
-    "from",
-    "or",
-    "had",
-    "by",
-    "not",
-    "but",
-    "what",
-    "all",
-    "were",
-    "we",
-    "when",
-    "your",
-    "can",
-    "said",
-    "there",
-    "an",
-    "each",
-    "which",
-    "she",
-    "do",
-    "how",
-    "their",
-    "if",
-    "will",
-    "up",
-    "other",
-    "about",
-    "out",
-    "many",
-    "then",
-    "them",
-    "these",
-    "so",
-    "some",
-    "her",
-    "would",
-    "make",
-    "like",
-    "him",
-    "into",
-    "time",
-    "has",
-    "look",
-    "two",
-    "more",
-    "go",
-    "see",
-    "no",
-    "way",
-    "could",
-    "people",
-    "my",
-    "than",
-    "first",
-    "been",
-    "call",
-    "who",
-    "its",
-    "now",
-    "find",
-    "long",
-    "down",
-    "day",
-    "did",
-    "get",
-]
+_FUNCTION_WORDS = (  # noqa: SIM905 - words, not punctuation
+    """
+    the of and to a in is you it he was for on are as with his they I at be this have from or had
+    by not but what all were we when your can said there an each which she do how their if will up
+    other about out many then them these so some her would make like him into time has look two
+    more go see no way could people my than first been call who its now find long down day did get
+"""
+).split()
 _SYLLABLES = [
     onset + vowel + coda
     for onset in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr", "pl")
@@ -170,7 +88,7 @@ class Sampler:
         return Sample(self.texts(count), self.vectors(count))
 
     def vectors(self, count: int) -> NDArray[np.float32]:
-        """Unit vectors of shape (count, 384); those of questions are drawn like those of memories."""
+        """Unit vectors of shape (count, 384); questions' are drawn like memories'."""
         subtopics = self._random.choice(SUBTOPICS, count, p=self._topic_chances)
         vectors = self._random.standard_normal((count, DIMENSIONS), np.float32)
         vectors *= _OWN / np.float32(np.sqrt(DIMENSIONS))
@@ -193,7 +111,7 @@ class Sampler:
         ]
 
     def questions(self, count: int) -> list[str]:
-        """Questions of four words that are no function words, the rare ones as likely as in texts."""
+        """Questions of four words that are no function words, as likely as in texts."""
         first = len(_FUNCTION_WORDS)
         chances = self._word_chances[first:] / self._word_chances[first:].sum()
         drawn = self._random.choice(self._words[first:], (count, 4), p=chances)
@@ -214,9 +132,11 @@ def _vocabulary(random: np.random.Generator) -> list[str]:
 def _zipf(count: int) -> NDArray[np.float64]:
     """Chances of ranks 1 to `count` by Zipf's law with Mandelbrot's shift."""
     weights = 1 / (np.arange(count, dtype=np.float64) + 2.7)
-    return weights / weights.sum()
+    chances: NDArray[np.float64] = weights / weights.sum()
+    return chances
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / lengths).astype(np.float32)
+    unit: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
+    return unit

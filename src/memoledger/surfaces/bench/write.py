@@ -108,7 +108,7 @@ async def _many(place: Place, notes: StoreHandle, sizes: Sizes) -> list[Row]:
     return [Row.of(("write", "many, vectors given"), "memories", rate, "/s", bare_rate)]
 
 
-async def _copy(
+async def _copy(  # noqa: PLR0917 - what is copied, from where to where
     bare: BareConnection, halfvec: int, store: UUID, sample: Sample, start: int, size: int
 ) -> None:
     command = "COPY public.bare (store_id, id, content, embedding) FROM STDIN WITH (FORMAT BINARY)"
@@ -145,7 +145,7 @@ async def _embedded(notes: StoreHandle, sizes: Sizes) -> list[Row]:
 
 
 class _BareModel:
-    """The model by itself: tokens in, unit vectors out, one text a run, as many threads as cores."""
+    """The model by itself: tokens in, unit vectors out, one text a run, a thread a core."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -161,6 +161,7 @@ class _BareModel:
         )
         self._tokenizer = Tokenizer.from_file(str(minilm.TOKENIZER_PATH))
         self._tokenizer.enable_truncation(minilm.WINDOW_TOKENS)
+        self._tokenizer.no_padding()
         self._threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BENCHES: Final = ("isolation", "write", "scale")
 
+SCALE_TURNS: Final = 50
+"""Questions and writes that `scale` measures at each size."""
+
 Names = Annotated[
     list[str] | None,
     typer.Argument(
@@ -85,17 +88,17 @@ async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, 
 
     rows: list[Row] = []
     machine: Machine | None = None
-    for name in wanted:
-        # A place of its own for each, so that none is slowed by what another wrote.
+    sizes = scale.QUICK_SIZES if quick else scale.FULL_SIZES if full else scale.SIZES
+    # A place of its own for each, so that none is slowed by what another wrote.
+    for name, size in [(n, s) for n in wanted for s in (sizes if n == "scale" else (0,))]:
         async with opened_place() as place:
             machine = await this_machine(place.bare)
             if name == "isolation":
-                sizes = isolation.QUICK if quick else isolation.Sizes()
-                rows += await isolation.isolation(place, sizes, told)
+                users = isolation.QUICK if quick else isolation.Sizes()
+                rows += await isolation.isolation(place, users, told)
             elif name == "write":
                 rows += await write.write(place, write.QUICK if quick else write.Sizes(), told)
             else:
-                grown = scale.FULL if full else scale.Sizes()
-                rows += await scale.scale(place, scale.QUICK if quick else grown, told)
+                rows += await scale.scale(place, size, 5 if quick else SCALE_TURNS, told)
     assert machine is not None, "at least one is wanted"
     return machine, rows

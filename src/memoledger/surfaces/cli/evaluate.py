@@ -69,7 +69,7 @@ def retrieval(
     split: Split = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remember a folder's texts in a temporary ledger, ask its questions, and say how well that went.
+    """Remember a folder's texts in a temporary ledger, ask its questions, and score the answers.
 
     A `group` in the metadata of texts and questions keeps each question to its own group, one store
     each. Nothing is written to your own ledger.

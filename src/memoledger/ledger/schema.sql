@@ -1,0 +1,1008 @@
+-- The schema that the migrations make, to be read; nothing runs it.
+-- Written by `make schema`. Change the migrations, then run that again.
+
+CREATE SCHEMA memoledger;
+
+CREATE SCHEMA memoledger_system;
+
+CREATE FUNCTION memoledger.audit_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, store_id, row_key, before)
+    SELECT o.r ->> 'tenant_id', memoledger.current_actor(), 'delete', TG_TABLE_NAME, (o.r ->> 'store_id')::uuid,
+           (SELECT jsonb_object_agg(k, o.r -> k) FROM unnest(TG_ARGV) AS k), o.r
+    FROM (SELECT to_jsonb(r) AS r FROM old_rows AS r) AS o;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.audit_insert() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, store_id, row_key, after)
+    SELECT n.r ->> 'tenant_id', memoledger.current_actor(), 'insert', TG_TABLE_NAME, (n.r ->> 'store_id')::uuid,
+           (SELECT jsonb_object_agg(k, n.r -> k) FROM unnest(TG_ARGV) AS k), n.r
+    FROM (SELECT to_jsonb(r) AS r FROM new_rows AS r) AS n;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.audit_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, store_id, row_key, before, after)
+    SELECT tenant_id, memoledger.current_actor(), 'update', TG_TABLE_NAME,
+           (coalesce(n.r, o.r) ->> 'store_id')::uuid, k, o.r, n.r
+    FROM (SELECT r ->> 'tenant_id' AS tenant_id, r, (SELECT jsonb_object_agg(k, r -> k) FROM unnest(TG_ARGV) AS k) AS k
+          FROM (SELECT to_jsonb(x) AS r FROM new_rows AS x)) AS n
+    FULL JOIN
+         (SELECT r ->> 'tenant_id' AS tenant_id, r, (SELECT jsonb_object_agg(k, r -> k) FROM unnest(TG_ARGV) AS k) AS k
+          FROM (SELECT to_jsonb(x) AS r FROM old_rows AS x)) AS o USING (tenant_id, k);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.complete_erasure() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM new_rows AS n WHERE n.erased_at IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT FROM new_rows AS n JOIN memoledger.memories AS m USING (tenant_id, store_id, memory_id)
+               WHERE n.erased_at IS NOT NULL AND m.erased_at IS NULL) THEN
+        RAISE EXCEPTION 'a memory is erased in all its versions or not at all'
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = 'A version that its creator keeps private can be erased by its creator only.';
+    END IF;
+    DELETE FROM memoledger.embeddings AS e USING new_rows AS n
+    WHERE n.erased_at IS NOT NULL AND e.tenant_id = n.tenant_id AND e.store_id = n.store_id
+      AND e.family = 'memory' AND e.owner_id = n.memory_id;
+    DELETE FROM memoledger.term_vectors AS t USING new_rows AS n
+    WHERE n.erased_at IS NOT NULL AND t.tenant_id = n.tenant_id AND t.store_id = n.store_id
+      AND t.family = 'memory' AND t.owner_id = n.memory_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.current_actor() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE(NULLIF(current_setting('app.current_user'::text, true), ''::text), 'system'::text);
+
+CREATE FUNCTION memoledger.current_tenant() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (current_setting('app.current_user'::text, true) <> ALL (ARRAY[''::text, 'system'::text])) THEN current_setting('app.current_tenant_id'::text, true) ELSE NULL::text END;
+
+CREATE FUNCTION memoledger.granted_store_ids(least_access text) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN ARRAY(SELECT g.store_id FROM memoledger.grants AS g
+                 WHERE g.grantee_id = current_setting('app.current_user', true)
+                   AND (g.access = 'write' OR least_access = 'read'));
+END
+$$;
+
+CREATE TABLE memoledger.memories (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    memory_id uuid NOT NULL,
+    version integer NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    superseded_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    erased_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    occurred_at timestamp with time zone,
+    valid_from timestamp with time zone,
+    valid_to timestamp with time zone,
+    importance double precision NOT NULL,
+    type text NOT NULL COLLATE pg_catalog."C",
+    privacy text NOT NULL COLLATE pg_catalog."C",
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    private_to text GENERATED ALWAYS AS (
+CASE
+    WHEN (privacy = 'creator'::text) THEN created_by
+    ELSE NULL::text
+END) STORED COLLATE pg_catalog."C",
+    external_id text COLLATE pg_catalog."C",
+    source text,
+    content text,
+    title text,
+    summary text,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    subject_refs text[] DEFAULT '{}'::text[] NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    content_hash bytea,
+    salt bytea DEFAULT uuid_send(gen_random_uuid()),
+    CONSTRAINT memory_erased_is_empty CHECK (((erased_at IS NULL) OR ((content IS NULL) AND (title IS NULL) AND (summary IS NULL) AND (source IS NULL) AND (external_id IS NULL) AND (content_hash IS NULL) AND (salt IS NULL) AND (tags = '{}'::text[]) AND (subject_refs = '{}'::text[]) AND (metadata = '{}'::jsonb)))),
+    CONSTRAINT memory_has_content_until_erased CHECK (((erased_at IS NOT NULL) OR ((content <> ''::text) AND (octet_length(content_hash) = 32) AND (octet_length(salt) = 16)))),
+    CONSTRAINT memory_importance_is_a_fraction CHECK (((importance >= (0)::double precision) AND (importance <= (1)::double precision))),
+    CONSTRAINT memory_is_superseded_later CHECK ((superseded_at > recorded_at)),
+    CONSTRAINT memory_privacy_is_known CHECK ((privacy = ANY (ARRAY['store'::text, 'creator'::text]))),
+    CONSTRAINT memory_type_is_a_word CHECK (((char_length(type) >= 1) AND (char_length(type) <= 50))),
+    CONSTRAINT memory_version_counts_from_one CHECK ((version >= 1))
+);
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN type SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN created_by SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN updated_by SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN private_to SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN external_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN source SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN content SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN title SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN summary SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN tags SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN subject_refs SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN metadata SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN content_hash SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN salt SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.memories FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.memories IS 'Every version of every memory. Current = not superseded, not deleted, not expired.';
+
+COMMENT ON COLUMN memoledger.memories.private_to IS 'The one user who may read it, where privacy narrows it to its creator.';
+
+COMMENT ON COLUMN memoledger.memories.salt IS 'Makes the audit''s commitment unguessable; erasing it makes the commitment meaningless.';
+
+CREATE FUNCTION memoledger.memory_commitment(m memoledger.memories) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN encode(sha256(((m).salt || convert_to((jsonb_build_array((m).content, (m).title, (m).summary, (m).source, (m).external_id, (m).tags, (m).subject_refs, (m).metadata))::text, 'UTF8'::name))), 'hex'::text);
+
+CREATE FUNCTION memoledger.memory_facts(m memoledger.memories) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN jsonb_build_object('commitment', memoledger.memory_commitment(m), 'type', (m).type, 'importance', (m).importance, 'privacy', (m).privacy, 'created_by', (m).created_by, 'occurred_at', (m).occurred_at, 'valid_from', (m).valid_from, 'valid_to', (m).valid_to, 'expires_at', (m).expires_at, 'recorded_at', (m).recorded_at, 'superseded_at', (m).superseded_at, 'deleted_at', (m).deleted_at, 'erased_at', (m).erased_at);
+
+CREATE FUNCTION memoledger.readable_store_ids() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    scope text := current_setting('app.current_store_id', true);
+BEGIN
+    IF scope <> '' THEN
+        RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s WHERE s.store_id = scope::uuid);
+    END IF;
+    RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s);
+END
+$$;
+
+CREATE FUNCTION memoledger.record_memories_closed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, store_id, row_key, before, after)
+    SELECT n.tenant_id, memoledger.current_actor(),
+           CASE WHEN n.erased_at IS NOT NULL THEN 'erase'
+                WHEN n.deleted_at IS NULL THEN 'supersede'
+                WHEN n.deleted_at = n.expires_at THEN 'expire'
+                ELSE 'forget' END,
+           'memories', n.store_id, jsonb_build_object('memory_id', n.memory_id, 'version', n.version),
+           memoledger.memory_facts(o), memoledger.memory_facts(n)
+    FROM new_rows AS n JOIN old_rows AS o USING (tenant_id, store_id, memory_id, version);
+    INSERT INTO memoledger.outbox (tenant_id, store_id, family, owner_id, version, act)
+    SELECT n.tenant_id, n.store_id, 'memory', n.memory_id, n.version, 'forget'
+    FROM new_rows AS n WHERE n.superseded_at IS NULL;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.record_memories_written() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, store_id, row_key, after)
+    SELECT n.tenant_id, memoledger.current_actor(), CASE n.version WHEN 1 THEN 'remember' ELSE 'update' END, 'memories',
+           n.store_id, jsonb_build_object('memory_id', n.memory_id, 'version', n.version), memoledger.memory_facts(n)
+    FROM new_rows AS n;
+    INSERT INTO memoledger.outbox (tenant_id, store_id, family, owner_id, version, act)
+    SELECT n.tenant_id, n.store_id, 'memory', n.memory_id, n.version, 'remember' FROM new_rows AS n;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.refresh_statistics() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    grown regclass;
+BEGIN
+    FOR grown IN
+        SELECT c.oid FROM pg_class AS c
+        WHERE c.relnamespace = 'memoledger'::regnamespace AND c.relkind = 'r'
+          AND (c.relname IN ('memories', 'term_vectors') OR c.relname LIKE 'embeddings\_%')
+          -- More than doubled since: over a table's whole growth that is a few dozen samples.
+          AND pg_relation_size(c.oid) / current_setting('block_size')::integer > 2 * c.relpages + 50
+    LOOP
+        -- Autovacuum may be at it already; then there is nothing to wait for.
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION memoledger.refuse_audit_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'audit records are append-only: % is refused for every role', TG_OP
+        USING ERRCODE = 'insufficient_privilege',
+              HINT = 'An erasure removes what a record commits to, never the record.';
+END
+$$;
+
+CREATE FUNCTION memoledger.refuse_memory_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the rows of memories are never deleted'
+        USING ERRCODE = 'restrict_violation', HINT = 'Forget the memory, or erase it (forget with hard=True).';
+END
+$$;
+
+CREATE FUNCTION memoledger.refuse_memory_gap() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM memoledger.memories AS m
+    WHERE m.tenant_id = NEW.tenant_id AND m.store_id = NEW.store_id AND m.memory_id = NEW.memory_id
+      AND m.version = NEW.version - 1 AND m.superseded_at = NEW.recorded_at AND m.created_by = NEW.created_by;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'version % of a memory does not follow the one before it', NEW.version
+            USING ERRCODE = 'restrict_violation', HINT = 'Supersede the current version in the same statement.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION memoledger.refuse_memory_rewrite() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    earliest   timestamptz := now() - interval '1 minute';
+    latest     timestamptz := greatest(clock_timestamp(), OLD.recorded_at + interval '1 microsecond');
+    superseded boolean := NEW.superseded_at IS DISTINCT FROM OLD.superseded_at;
+    deleted    boolean := NEW.deleted_at IS DISTINCT FROM OLD.deleted_at;
+    erased     boolean := NEW.erased_at IS DISTINCT FROM OLD.erased_at;
+    allowed    boolean;
+BEGIN
+    allowed := CASE
+        WHEN erased THEN
+            OLD.erased_at IS NULL AND NEW.erased_at BETWEEN earliest AND latest AND NOT superseded
+            AND (NOT deleted OR OLD.deleted_at IS NULL AND NEW.deleted_at BETWEEN earliest AND latest)
+        WHEN superseded THEN
+            OLD.superseded_at IS NULL AND OLD.deleted_at IS NULL AND NOT deleted
+            AND NEW.superseded_at BETWEEN earliest AND latest
+        WHEN deleted THEN
+            OLD.superseded_at IS NULL AND OLD.deleted_at IS NULL
+            AND (NEW.deleted_at BETWEEN earliest AND latest
+                 OR NEW.deleted_at = OLD.expires_at AND OLD.expires_at <= now())
+        ELSE false END;
+    allowed := allowed
+        AND (erased -- a constraint of the table says that all of these are empty then
+             OR (NEW.content, NEW.title, NEW.summary, NEW.source, NEW.external_id, NEW.tags, NEW.subject_refs,
+                 NEW.metadata, NEW.content_hash, NEW.salt)
+                IS NOT DISTINCT FROM
+                (OLD.content, OLD.title, OLD.summary, OLD.source, OLD.external_id, OLD.tags, OLD.subject_refs,
+                 OLD.metadata, OLD.content_hash, OLD.salt))
+        AND (NEW.tenant_id, NEW.store_id, NEW.memory_id, NEW.version, NEW.recorded_at, NEW.expires_at, NEW.occurred_at,
+             NEW.valid_from, NEW.valid_to, NEW.importance, NEW.type, NEW.privacy, NEW.created_by, NEW.updated_by)
+            IS NOT DISTINCT FROM
+            (OLD.tenant_id, OLD.store_id, OLD.memory_id, OLD.version, OLD.recorded_at, OLD.expires_at, OLD.occurred_at,
+             OLD.valid_from, OLD.valid_to, OLD.importance, OLD.type, OLD.privacy, OLD.created_by, OLD.updated_by);
+    IF allowed IS NOT TRUE THEN
+        RAISE EXCEPTION 'a memory''s version is written once'
+            USING ERRCODE = 'restrict_violation', HINT = 'Write the next version instead.';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION memoledger.refuse_truncate() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is never truncated: the audit would not know of it', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', HINT = 'Delete its rows.';
+END
+$$;
+
+CREATE FUNCTION memoledger.sweep_expired() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    batch  CONSTANT integer := 1000;
+    caller CONSTANT text := current_setting('app.current_user', true);
+    swept  integer;
+BEGIN
+    -- The ledger acts here, not the caller, who is one again afterwards.
+    PERFORM set_config('app.current_user', '', true);
+    WITH due AS (
+        SELECT m.tenant_id, m.store_id, m.memory_id, m.version
+        FROM memoledger.memories AS m
+        WHERE m.expires_at <= now() AND m.superseded_at IS NULL AND m.deleted_at IS NULL
+        ORDER BY m.expires_at
+        LIMIT batch
+        FOR UPDATE SKIP LOCKED
+    ), closed AS (
+        UPDATE memoledger.memories AS m SET deleted_at = m.expires_at
+        FROM due AS d
+        WHERE (m.tenant_id, m.store_id, m.memory_id, m.version) = (d.tenant_id, d.store_id, d.memory_id, d.version)
+        RETURNING m.tenant_id, m.store_id, m.memory_id, m.version, m.deleted_at
+    ), closed_embeddings AS (
+        UPDATE memoledger.embeddings AS e SET superseded_at = c.deleted_at
+        FROM closed AS c
+        WHERE e.tenant_id = c.tenant_id AND e.store_id = c.store_id AND e.family = 'memory'
+          AND e.owner_id = c.memory_id AND e.version = c.version
+    ), closed_terms AS (
+        UPDATE memoledger.term_vectors AS t SET superseded_at = c.deleted_at
+        FROM closed AS c
+        WHERE t.tenant_id = c.tenant_id AND t.store_id = c.store_id AND t.family = 'memory'
+          AND t.owner_id = c.memory_id AND t.version = c.version AND t.superseded_at IS NULL
+    )
+    SELECT count(*) INTO swept FROM closed;
+    PERFORM set_config('app.current_user', coalesce(caller, ''), true);
+    RETURN swept = batch;
+END
+$$;
+
+CREATE FUNCTION memoledger.writable_store_ids() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    scope text := current_setting('app.current_store_id', true);
+BEGIN
+    IF scope <> '' THEN
+        RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s
+                     WHERE s.store_id = scope::uuid
+                       AND (s.owner_id = current_setting('app.current_user', true)
+                            OR s.store_id = ANY ((SELECT memoledger.granted_store_ids('write'))::uuid[])));
+    END IF;
+    RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s
+                 WHERE s.owner_id = current_setting('app.current_user', true))
+           || memoledger.granted_store_ids('write');
+END
+$$;
+
+CREATE FUNCTION memoledger_system.declare_embedding_version(version_name text, version_model text, version_dimensions integer, version_settings jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    id        integer;
+    partition text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('memoledger'), hashtext('embedding_versions'));
+    SELECT embedding_version INTO id FROM memoledger_system.embedding_versions WHERE name = version_name;
+    IF FOUND THEN
+        RETURN id;
+    END IF;
+    INSERT INTO memoledger_system.embedding_versions (name, model, dimensions, settings)
+    VALUES (version_name, version_model, version_dimensions, version_settings) RETURNING embedding_version INTO id;
+    partition := 'embeddings_' || version_name;
+    EXECUTE format('CREATE TABLE memoledger.%I (LIKE memoledger.embeddings INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', partition);
+    EXECUTE format('ALTER TABLE memoledger.%I ALTER COLUMN embedding SET STORAGE PLAIN, '
+                   'ADD CONSTRAINT embedding_has_its_dimensions CHECK (vector_dims(embedding) = %s), '
+                   'ADD CONSTRAINT embedding_is_of_this_version CHECK (embedding_version = %s)',
+                   partition, version_dimensions, id);
+    EXECUTE format('ALTER TABLE memoledger.embeddings ATTACH PARTITION memoledger.%I FOR VALUES IN (%s)', partition, id);
+    PERFORM memoledger_system.take_no_samples(format('memoledger.%I', partition)::regclass);
+    -- Reached only through the parent, whose policies apply; directly, the partition shows nothing.
+    EXECUTE format('ALTER TABLE memoledger.%I ENABLE ROW LEVEL SECURITY', partition);
+    EXECUTE format('ALTER TABLE memoledger.%I FORCE ROW LEVEL SECURITY', partition);
+    EXECUTE format('CREATE POLICY maintenance ON memoledger.%I TO memoledger_owner USING (true) WITH CHECK (true)', partition);
+    RETURN id;
+END
+$$;
+
+CREATE FUNCTION memoledger_system.take_no_samples(of_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    can_be_told CONSTANT boolean := current_setting('server_version_num')::integer >= 180000;
+    told        CONSTANT jsonb := '{"tenant_id":    {"null_frac": 0,   "n_distinct": 1},
+                                    "private_to":   {"null_frac": 0.9, "n_distinct": 10},
+                                    "external_id":  {"null_frac": 0.5, "n_distinct": -0.5},
+                                    "content_hash": {"null_frac": 0,   "n_distinct": -1}}';
+    of_store    CONSTANT boolean := EXISTS (SELECT FROM pg_attribute WHERE attrelid = of_table AND attname = 'private_to');
+    found       record;
+BEGIN
+    FOR found IN
+        SELECT a.attname::text AS name, told -> a.attname AS facts, c.relname::text AS table_name,
+               n.nspname::text AS schema_name, c.relkind = 'p' AS has_partitions
+        FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE a.attrelid = of_table AND a.attnum > 0 AND NOT a.attisdropped
+          AND format_type(a.atttypid, NULL) ~ '^(text|text\[\]|jsonb|bytea|.*halfvec|.*sparsevec)$'
+          AND a.attname NOT IN ('family', 'view', 'privacy', 'visibility', 'access', 'act', 'table_name')
+    LOOP
+        CONTINUE WHEN found.facts IS NOT NULL AND NOT can_be_told;
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', of_table, found.name);
+        CONTINUE WHEN found.facts IS NULL OR NOT of_store;
+        EXECUTE 'SELECT pg_restore_attribute_stats(''schemaname'', $1, ''relname'', $2, ''attname'', $3,
+                        ''inherited'', $4, ''null_frac'', $5, ''avg_width'', 16, ''n_distinct'', $6)'
+        USING found.schema_name, found.table_name, found.name, found.has_partitions,
+              (found.facts ->> 'null_frac')::real, (found.facts ->> 'n_distinct')::real;
+    END LOOP;
+END
+$_$;
+
+CREATE TABLE memoledger.audit_records (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    audit_id bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    act text NOT NULL COLLATE pg_catalog."C",
+    table_name text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid,
+    row_key jsonb NOT NULL,
+    before jsonb,
+    after jsonb
+);
+ALTER TABLE ONLY memoledger.audit_records ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.audit_records ALTER COLUMN actor SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.audit_records ALTER COLUMN row_key SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.audit_records ALTER COLUMN before SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.audit_records ALTER COLUMN after SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.audit_records FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.audit_records IS 'One act each, with before and after; append-only for every role.';
+
+COMMENT ON COLUMN memoledger.audit_records.actor IS 'The user; "system" when the ledger itself acted, for example to sweep what expired.';
+
+ALTER TABLE memoledger.audit_records ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME memoledger.audit_records_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE memoledger.embeddings (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    embedding_version integer NOT NULL,
+    family text NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid NOT NULL,
+    version integer NOT NULL,
+    view text NOT NULL COLLATE pg_catalog."C",
+    recorded_at timestamp with time zone NOT NULL,
+    superseded_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    private_to text COLLATE pg_catalog."C",
+    embedding public.halfvec NOT NULL,
+    CONSTRAINT embedding_family_is_known CHECK ((family = ANY (ARRAY['chunk'::text, 'memory'::text, 'summary'::text, 'profile'::text]))),
+    CONSTRAINT embedding_view_is_known CHECK ((view = ANY (ARRAY['body'::text, 'title'::text, 'summary'::text])))
+)
+PARTITION BY LIST (embedding_version);
+ALTER TABLE ONLY memoledger.embeddings ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.embeddings ALTER COLUMN private_to SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.embeddings ALTER COLUMN embedding SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.embeddings FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.embeddings IS 'Unit vectors, one for each view; retiring a model drops its partition.';
+
+CREATE TABLE memoledger.grants (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    grantee_id text NOT NULL COLLATE pg_catalog."C",
+    access text NOT NULL COLLATE pg_catalog."C",
+    granted_at timestamp with time zone DEFAULT now() NOT NULL,
+    granted_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT grant_access_is_known CHECK ((access = ANY (ARRAY['read'::text, 'write'::text])))
+);
+ALTER TABLE ONLY memoledger.grants ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.grants ALTER COLUMN grantee_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.grants ALTER COLUMN granted_by SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.grants FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.grants IS 'The right of a user to read, or read and write, a store of another user.';
+
+CREATE TABLE memoledger.outbox (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    outbox_id bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    store_id uuid NOT NULL,
+    family text NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid NOT NULL,
+    version integer NOT NULL,
+    act text NOT NULL COLLATE pg_catalog."C"
+);
+ALTER TABLE ONLY memoledger.outbox ALTER COLUMN tenant_id SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.outbox FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.outbox IS 'Ids of rows written, for projections to follow; no content. Trimmed once old: a projection that fell behind is rebuilt.';
+
+ALTER TABLE memoledger.outbox ALTER COLUMN outbox_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME memoledger.outbox_outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE memoledger.stores (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    owner_id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    visibility text DEFAULT 'private'::text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT store_name_is_a_name CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200))),
+    CONSTRAINT store_visibility_is_known CHECK ((visibility = ANY (ARRAY['private'::text, 'tenant'::text])))
+);
+ALTER TABLE ONLY memoledger.stores ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.stores ALTER COLUMN owner_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.stores ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.stores ALTER COLUMN created_by SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.stores ALTER COLUMN updated_by SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.stores FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.stores IS 'Named collections of memories; the unit of sharing and of search.';
+
+COMMENT ON COLUMN memoledger.stores.visibility IS 'private: owner and grants only; tenant: every user of the tenant may read.';
+
+CREATE TABLE memoledger.tenants (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT tenant_id_is_a_name CHECK (((octet_length(tenant_id) >= 1) AND (octet_length(tenant_id) <= 200)))
+);
+ALTER TABLE ONLY memoledger.tenants ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.tenants ALTER COLUMN created_by SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.tenants FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.tenants IS 'The organisations; the hard wall between all data.';
+
+CREATE TABLE memoledger.term_vectors (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    family text NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid NOT NULL,
+    version integer NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    superseded_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    private_to text COLLATE pg_catalog."C",
+    length integer NOT NULL,
+    weights public.sparsevec NOT NULL,
+    CONSTRAINT term_vector_family_is_known CHECK ((family = ANY (ARRAY['chunk'::text, 'memory'::text, 'summary'::text, 'profile'::text])))
+);
+ALTER TABLE ONLY memoledger.term_vectors ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.term_vectors ALTER COLUMN private_to SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.term_vectors ALTER COLUMN weights SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.term_vectors ALTER COLUMN weights SET STORAGE MAIN;
+
+ALTER TABLE ONLY memoledger.term_vectors FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.term_vectors IS 'BM25 weights of a text: saturated term frequencies at hashed term ids, and its length in terms.';
+
+CREATE TABLE memoledger.users (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT user_id_is_a_name CHECK (((octet_length(user_id) >= 1) AND (octet_length(user_id) <= 200))),
+    CONSTRAINT user_id_is_not_the_ledgers CHECK ((user_id <> 'system'::text))
+);
+ALTER TABLE ONLY memoledger.users ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.users ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.users ALTER COLUMN created_by SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.users FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.users IS 'Who acts inside a tenant: people and agents.';
+
+COMMENT ON CONSTRAINT user_id_is_not_the_ledgers ON memoledger.users IS 'In the audit "system" is the ledger itself.';
+
+CREATE TABLE memoledger_system.embedding_versions (
+    embedding_version integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL,
+    dimensions integer NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT embedding_versions_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 3900)))
+);
+
+ALTER TABLE ONLY memoledger_system.embedding_versions FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger_system.embedding_versions IS 'Model + dimensions + settings: one namespace of vectors, one partition.';
+
+ALTER TABLE memoledger_system.embedding_versions ALTER COLUMN embedding_version ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME memoledger_system.embedding_versions_embedding_version_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE memoledger_system.migrations (
+    name text NOT NULL COLLATE pg_catalog."C",
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY memoledger_system.migrations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ONLY memoledger.audit_records
+    ADD CONSTRAINT audit_records_pkey PRIMARY KEY (tenant_id, audit_id);
+
+ALTER TABLE ONLY memoledger.embeddings
+    ADD CONSTRAINT embeddings_pkey PRIMARY KEY (tenant_id, store_id, family, owner_id, version, view, embedding_version);
+
+ALTER TABLE ONLY memoledger.grants
+    ADD CONSTRAINT grants_pkey PRIMARY KEY (tenant_id, store_id, grantee_id);
+
+ALTER TABLE ONLY memoledger.memories
+    ADD CONSTRAINT memories_pkey PRIMARY KEY (tenant_id, store_id, memory_id, version);
+
+ALTER TABLE ONLY memoledger.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (tenant_id, outbox_id);
+
+ALTER TABLE ONLY memoledger.stores
+    ADD CONSTRAINT stores_pkey PRIMARY KEY (tenant_id, store_id);
+
+ALTER TABLE ONLY memoledger.stores
+    ADD CONSTRAINT stores_tenant_id_owner_id_name_key UNIQUE (tenant_id, owner_id, name);
+
+ALTER TABLE ONLY memoledger.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
+
+ALTER TABLE ONLY memoledger.term_vectors
+    ADD CONSTRAINT term_vectors_pkey PRIMARY KEY (tenant_id, store_id, family, owner_id, version);
+
+ALTER TABLE ONLY memoledger.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (tenant_id, user_id);
+
+ALTER TABLE ONLY memoledger_system.embedding_versions
+    ADD CONSTRAINT embedding_versions_name_key UNIQUE (name);
+
+ALTER TABLE ONLY memoledger_system.embedding_versions
+    ADD CONSTRAINT embedding_versions_pkey PRIMARY KEY (embedding_version);
+
+ALTER TABLE ONLY memoledger_system.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+CREATE INDEX embeddings_current ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family) WHERE (superseded_at IS NULL);
+
+CREATE INDEX grants_by_grantee ON memoledger.grants USING btree (tenant_id, grantee_id);
+
+CREATE UNIQUE INDEX memories_by_content ON memoledger.memories USING btree (tenant_id, store_id, content_hash, private_to) NULLS NOT DISTINCT WHERE ((external_id IS NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
+
+CREATE UNIQUE INDEX memories_by_external_id ON memoledger.memories USING btree (tenant_id, store_id, external_id, private_to) NULLS NOT DISTINCT WHERE ((external_id IS NOT NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX memories_expiring ON memoledger.memories USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
+
+CREATE INDEX stores_open_to_tenant ON memoledger.stores USING btree (tenant_id, store_id) WHERE (visibility = 'tenant'::text);
+
+CREATE TRIGGER audit_delete AFTER DELETE ON memoledger.grants REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_delete('store_id', 'grantee_id');
+
+CREATE TRIGGER audit_delete AFTER DELETE ON memoledger.stores REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_delete('store_id');
+
+CREATE TRIGGER audit_delete AFTER DELETE ON memoledger.tenants REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_delete('tenant_id');
+
+CREATE TRIGGER audit_delete AFTER DELETE ON memoledger.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_delete('user_id');
+
+CREATE TRIGGER audit_insert AFTER INSERT ON memoledger.grants REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_insert('store_id', 'grantee_id');
+
+CREATE TRIGGER audit_insert AFTER INSERT ON memoledger.memories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.record_memories_written();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON memoledger.stores REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_insert('store_id');
+
+CREATE TRIGGER audit_insert AFTER INSERT ON memoledger.tenants REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_insert('tenant_id');
+
+CREATE TRIGGER audit_insert AFTER INSERT ON memoledger.users REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_insert('user_id');
+
+CREATE TRIGGER audit_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON memoledger.audit_records FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_audit_change();
+
+ALTER TABLE memoledger.audit_records ENABLE ALWAYS TRIGGER audit_is_append_only;
+
+CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.grants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('store_id', 'grantee_id');
+
+CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.memories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.record_memories_closed();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.stores REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('store_id');
+
+CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('tenant_id');
+
+CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.users REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('user_id');
+
+CREATE TRIGGER erase_completely AFTER UPDATE ON memoledger.memories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.complete_erasure();
+
+CREATE TRIGGER memories_are_append_only BEFORE UPDATE ON memoledger.memories FOR EACH ROW EXECUTE FUNCTION memoledger.refuse_memory_rewrite();
+
+CREATE TRIGGER memories_are_kept BEFORE DELETE OR TRUNCATE ON memoledger.memories FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_memory_delete();
+
+ALTER TABLE memoledger.memories ENABLE ALWAYS TRIGGER memories_are_kept;
+
+CREATE TRIGGER memory_versions_follow BEFORE INSERT ON memoledger.memories FOR EACH ROW WHEN ((new.version > 1)) EXECUTE FUNCTION memoledger.refuse_memory_gap();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.grants FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.stores FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.tenants FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.users FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
+
+ALTER TABLE ONLY memoledger.grants
+    ADD CONSTRAINT grants_tenant_id_grantee_id_fkey FOREIGN KEY (tenant_id, grantee_id) REFERENCES memoledger.users(tenant_id, user_id);
+
+ALTER TABLE ONLY memoledger.grants
+    ADD CONSTRAINT grants_tenant_id_store_id_fkey FOREIGN KEY (tenant_id, store_id) REFERENCES memoledger.stores(tenant_id, store_id);
+
+ALTER TABLE ONLY memoledger.memories
+    ADD CONSTRAINT memories_tenant_id_store_id_fkey FOREIGN KEY (tenant_id, store_id) REFERENCES memoledger.stores(tenant_id, store_id);
+
+ALTER TABLE ONLY memoledger.stores
+    ADD CONSTRAINT stores_tenant_id_owner_id_fkey FOREIGN KEY (tenant_id, owner_id) REFERENCES memoledger.users(tenant_id, user_id);
+
+ALTER TABLE ONLY memoledger.users
+    ADD CONSTRAINT users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES memoledger.tenants(tenant_id);
+
+ALTER TABLE memoledger.audit_records ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY by_granter ON memoledger.grants FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY by_owner ON memoledger.grants FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (EXISTS ( SELECT
+   FROM memoledger.stores s
+  WHERE ((s.tenant_id = grants.tenant_id) AND (s.store_id = grants.store_id) AND (s.owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))))));
+
+ALTER TABLE memoledger.embeddings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.grants ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY introduced ON memoledger.tenants FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY introduced ON memoledger.users FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY maintenance ON memoledger.audit_records TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.embeddings TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.grants TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.memories TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.outbox TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.stores TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.tenants TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.term_vectors TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.users TO memoledger_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE memoledger.memories ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY mine ON memoledger.grants FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((( SELECT current_setting('app.current_user'::text, true) AS current_setting) = grantee_id) OR (( SELECT current_setting('app.current_user'::text, true) AS current_setting) = granted_by))));
+
+ALTER TABLE memoledger.outbox ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_acts ON memoledger.audit_records FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((actor = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) OR ((EXISTS ( SELECT
+   FROM memoledger.stores s
+  WHERE ((s.tenant_id = audit_records.tenant_id) AND (s.store_id = audit_records.store_id) AND (s.owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))))) AND (((COALESCE(after, before) ->> 'privacy'::text) IS DISTINCT FROM 'creator'::text) OR ((COALESCE(after, before) ->> 'created_by'::text) = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))))));
+
+CREATE POLICY own_insert ON memoledger.stores FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (updated_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY own_tenant ON memoledger.tenants FOR SELECT TO memoledger_app USING ((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)));
+
+CREATE POLICY own_tenant ON memoledger.users FOR SELECT TO memoledger_app USING ((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)));
+
+CREATE POLICY own_update ON memoledger.stores FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))) WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (updated_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY readable ON memoledger.embeddings FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY readable ON memoledger.memories FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY readable ON memoledger.stores FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) OR (visibility = 'tenant'::text) OR (store_id = ANY (( SELECT memoledger.granted_store_ids('read'::text) AS granted_store_ids)::uuid[])))));
+
+CREATE POLICY readable ON memoledger.term_vectors FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY revoked_by_granter ON memoledger.grants FOR DELETE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+ALTER TABLE memoledger.stores ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.tenants ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.term_vectors ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.users ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY writable_insert ON memoledger.embeddings FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[]))));
+
+CREATE POLICY writable_insert ON memoledger.memories FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[])) AND (updated_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (superseded_at IS NULL) AND (deleted_at IS NULL) AND (erased_at IS NULL) AND ((version > 1) OR ((created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND ((recorded_at >= (now() - '00:01:00'::interval)) AND (recorded_at <= clock_timestamp()))))));
+
+CREATE POLICY writable_insert ON memoledger.term_vectors FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[]))));
+
+CREATE POLICY writable_update ON memoledger.embeddings FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY writable_update ON memoledger.memories FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY writable_update ON memoledger.term_vectors FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.writable_store_ids() AS writable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+ALTER TABLE memoledger_system.embedding_versions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY maintenance ON memoledger_system.embedding_versions TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger_system.migrations TO memoledger_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE memoledger_system.migrations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY readable ON memoledger_system.embedding_versions FOR SELECT TO memoledger_app USING (true);
+
+CREATE POLICY readable ON memoledger_system.migrations FOR SELECT TO memoledger_app USING (true);
+
+GRANT USAGE ON SCHEMA memoledger TO memoledger_app;
+
+GRANT USAGE ON SCHEMA memoledger_system TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.audit_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.audit_insert() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.audit_update() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.complete_erasure() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.current_actor() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.current_tenant() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.current_tenant() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.granted_store_ids(least_access text) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.granted_store_ids(least_access text) TO memoledger_app;
+
+GRANT SELECT,INSERT ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(superseded_at) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(deleted_at) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(erased_at) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(external_id) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(source) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(content) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(title) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(summary) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(tags) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(subject_refs) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(metadata) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(content_hash) ON TABLE memoledger.memories TO memoledger_app;
+
+GRANT UPDATE(salt) ON TABLE memoledger.memories TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.memory_commitment(m memoledger.memories) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.memory_commitment(m memoledger.memories) TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.memory_facts(m memoledger.memories) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.readable_store_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.readable_store_ids() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.record_memories_closed() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.record_memories_written() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.refresh_statistics() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.refresh_statistics() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.refuse_audit_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.refuse_memory_delete() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.refuse_memory_gap() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.refuse_memory_rewrite() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.refuse_truncate() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.sweep_expired() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.sweep_expired() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.writable_store_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.writable_store_ids() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger_system.declare_embedding_version(version_name text, version_model text, version_dimensions integer, version_settings jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.take_no_samples(of_table regclass) FROM PUBLIC;
+
+GRANT SELECT ON TABLE memoledger.audit_records TO memoledger_app;
+
+GRANT SELECT,INSERT ON TABLE memoledger.embeddings TO memoledger_app;
+
+GRANT UPDATE(superseded_at) ON TABLE memoledger.embeddings TO memoledger_app;
+
+GRANT SELECT,DELETE ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT INSERT(store_id) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT INSERT(grantee_id) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT INSERT(access),UPDATE(access) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT UPDATE(granted_at) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT INSERT(granted_by) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(store_id) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(owner_id) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(visibility),UPDATE(visibility) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(created_by) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT UPDATE(updated_at) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT INSERT(updated_by),UPDATE(updated_by) ON TABLE memoledger.stores TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.tenants TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.tenants TO memoledger_app;
+
+GRANT INSERT(created_by) ON TABLE memoledger.tenants TO memoledger_app;
+
+GRANT SELECT,INSERT ON TABLE memoledger.term_vectors TO memoledger_app;
+
+GRANT UPDATE(superseded_at) ON TABLE memoledger.term_vectors TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.users TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.users TO memoledger_app;
+
+GRANT INSERT(user_id) ON TABLE memoledger.users TO memoledger_app;
+
+GRANT INSERT(created_by) ON TABLE memoledger.users TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger_system.embedding_versions TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger_system.migrations TO memoledger_app;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE memoledger_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
