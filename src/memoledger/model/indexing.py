@@ -127,11 +127,6 @@ class TermVector:
         """Whether there is any term."""
         return bool(self.indices)
 
-    def to_text(self) -> str:
-        """The vector as pgvector's sparsevec reads it: `{1:1.5,7:2}/1000000000`."""
-        elements = ",".join(f"{i}:{w!r}" for i, w in zip(self.indices, self.weights, strict=True))
-        return f"{{{elements}}}/{TERM_SPACE}"
-
     def to_binary(self) -> bytes:
         """The vector in sparsevec's binary form, all big-endian.
 
