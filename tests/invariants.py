@@ -1,6 +1,11 @@
-"""What must be true of every ledger at every moment, told as SQL that finds what breaks it."""
+"""What must be true of every ledger at every moment, told as SQL that finds what breaks it.
+
+`mine(x)` in a statement limits the table x to one tenant, or to nothing.
+"""
 
 from __future__ import annotations
+
+import re
 
 import psycopg
 
@@ -80,7 +85,8 @@ FROM (SELECT tenant_id, memory_id, version, act, count(*) AS times
       FROM ({_ACTS}) AS a GROUP BY 1, 2, 3, 4) AS happened
 FULL JOIN (SELECT tenant_id, (row_key ->> 'memory_id')::uuid AS memory_id,
                   (row_key ->> 'version')::integer AS version, act, count(*) AS times
-           FROM memoledger.audit_records WHERE table_name = 'memories' GROUP BY 1, 2, 3, 4) AS told
+           FROM memoledger.audit_records AS a
+           WHERE mine(a) AND table_name = 'memories' GROUP BY 1, 2, 3, 4) AS told
      USING (tenant_id, memory_id, version, act)
 WHERE happened.times IS DISTINCT FROM told.times
 """
@@ -98,23 +104,25 @@ WHERE mine(m) AND m.erased_at IS NULL
 
 THE_OUTBOX_TELLS_EVERY_VERSION_ONCE = """
 SELECT memory_id, version, act, happened.times, told.times
-FROM (SELECT tenant_id, memory_id, version, 'remember' AS act, 1 AS times FROM memoledger.memories
+FROM (SELECT tenant_id, memory_id, version, 'remember' AS act, 1 AS times
+      FROM memoledger.memories AS m WHERE mine(m)
       UNION ALL
-      SELECT tenant_id, memory_id, version, 'forget', count(*)
-      FROM (SELECT * FROM memoledger.memories WHERE deleted_at < coalesce(erased_at, 'infinity')
-            UNION ALL
-            SELECT * FROM memoledger.memories WHERE erased_at IS NOT NULL) AS ended
-      WHERE superseded_at IS NULL GROUP BY 1, 2, 3, 4) AS happened
+      SELECT tenant_id, memory_id, version, 'forget',
+             (deleted_at < coalesce(erased_at, 'infinity'))::integer
+             + (erased_at IS NOT NULL)::integer
+      FROM memoledger.memories AS m
+      WHERE mine(m) AND superseded_at IS NULL AND deleted_at IS NOT NULL) AS happened
 FULL JOIN (SELECT tenant_id, owner_id AS memory_id, version, act, count(*) AS times
-           FROM memoledger.outbox WHERE family = 'memory' GROUP BY 1, 2, 3, 4) AS told
+           FROM memoledger.outbox AS o
+           WHERE mine(o) AND family = 'memory' GROUP BY 1, 2, 3, 4) AS told
      USING (tenant_id, memory_id, version, act)
 WHERE happened.times IS DISTINCT FROM told.times
 """
 
 AN_IDENTITY_IS_HELD_ONCE = """
 SELECT min(memory_id::text), count(*)
-FROM memoledger.memories
-WHERE coalesce(tenant_id = %(tenant)s, true) AND superseded_at IS NULL AND deleted_at IS NULL
+FROM memoledger.memories AS m
+WHERE mine(m) AND superseded_at IS NULL AND deleted_at IS NULL
 GROUP BY tenant_id, store_id, private_to, external_id,
          CASE WHEN external_id IS NULL THEN content_hash END
 HAVING count(*) > 1
@@ -139,7 +147,9 @@ def assert_consistent(conninfo: str, tenant: str | None = None) -> None:
         conninfo: of a superuser, whom no policy keeps from seeing everything.
         tenant: whose memories are looked at; None for everybody's.
     """
+    mine = "true" if tenant is None else r"\1.tenant_id = %(tenant)s"
     with psycopg.connect(conninfo, autocommit=True) as connection:
         for name, broken in INVARIANTS.items():
-            found = connection.execute(broken, {"tenant": tenant}).fetchmany(5)
+            query = re.sub(r"mine\((\w)\)", mine, broken)
+            found = connection.execute(query, {"tenant": tenant}).fetchmany(5)
             assert found == [], name

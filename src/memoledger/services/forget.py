@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from memoledger.model.checks import check_count
-from memoledger.model.errors import ConflictError
+from memoledger.model.errors import ConflictError, Forbidden
 from memoledger.model.ids import as_id
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import no_such_memory
@@ -33,15 +33,15 @@ async def forget(
     Raises:
         NotFound: there is no such memory to forget.
         ConflictError: it is at another version.
-        Forbidden: the store is not the principal's to write.
+        Forbidden: the store is not the principal's to write, or versions that they cannot see would
+            be left.
     """
     wanted = as_id("id", memory_id)
     if if_version is not None:
         check_count("if_version", if_version, least=1, most=VERSION_MAX)
-    memories = context.ledger.memories
-    act = memories.erase if hard else memories.forget
+    act = _erase if hard else _close
     for _ in range(ATTEMPTS_MAX):
-        if await act(scope.principal, scope.store_id, wanted, if_version):
+        if await act(context, scope, wanted, if_version):
             return
         await _refuse(context, scope, wanted, if_version, hard=hard)
         # Nothing stands against it: an update was faster, and the next attempt meets its version.
@@ -50,6 +50,24 @@ async def forget(
         remedy="Try again.",
         id=str(wanted),
     )
+
+
+async def _close(context: Context, scope: Scope, memory_id: UUID, if_version: int | None) -> bool:
+    memories = context.ledger.memories
+    return await memories.forget(scope.principal, scope.store_id, memory_id, if_version)
+
+
+async def _erase(context: Context, scope: Scope, memory_id: UUID, if_version: int | None) -> bool:
+    memories = context.ledger.memories
+    try:
+        return await memories.erase(scope.principal, scope.store_id, memory_id, if_version)
+    except Forbidden:  # The database lets nobody erase only the versions that they can see.
+        await require_write_access(context, scope)
+        raise Forbidden(
+            f"Memory {memory_id} has earlier versions that are private to its creator.",
+            remedy="Ask its creator to erase it, or forget it without erasing.",
+            id=str(memory_id),
+        ) from None
 
 
 async def _refuse(

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
+from memoledger.ledger.memory_rows import Prepared
 from memoledger.model.checks import check_count
 from memoledger.model.errors import ConflictError, Forbidden, InvalidInput, MemoledgerError
 from memoledger.model.ids import as_id
@@ -62,13 +63,7 @@ async def update(
         return as_remembered(present, "unchanged")
     given = {**await _kept(context, scope, present, before, checked), **given}
     [prepared] = await context.preparer.prepare([(checked, given)])
-    written = await context.ledger.memories.write_version(
-        scope.principal,
-        scope.store_id,
-        replace(prepared, memory_id=present.id),
-        context.ledger.embedding_version,
-        expected_version=present.version,
-    )
+    written = await _write(context, scope, replace(prepared, memory_id=present.id), present)
     if written is None:
         raise await _why_not(context, scope, present)
     return written
@@ -90,6 +85,32 @@ def _refuse_unchangeable(changes: Mapping[str, Any]) -> None:
 def _draft_of(memory: Memory) -> Draft:
     names = {field.name for field in fields(Memory)}
     return Draft(**{name: getattr(memory, name) for name in DRAFT_FIELDS & names})
+
+
+async def _write(
+    context: Context, scope: Scope, prepared: Prepared, present: Memory
+) -> Remembered | None:
+    """Write the version after the present one; None if that is not the current one any more.
+
+    Raises:
+        ConflictError: another memory holds the identity it would get.
+    """
+    memories, version = context.ledger.memories, context.ledger.embedding_version
+    for last in (False, True):
+        try:
+            return await memories.write_version(
+                scope.principal,
+                scope.store_id,
+                prepared,
+                version,
+                expected_version=present.version,
+            )
+        except ConflictError:
+            holder = await memories.holder(scope.principal, scope.store_id, prepared.draft)
+            if last or holder is None or not holder.expired:
+                raise
+            await memories.close_expired(scope.principal, scope.store_id, holder.memory.id)
+    raise AssertionError("the loop returns or raises")
 
 
 def _checked(

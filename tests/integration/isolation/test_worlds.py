@@ -152,6 +152,7 @@ acts = st.one_of(
     st.tuples(st.just("share"), stores, users, st.sampled_from(["read", "write", "write"])),
     st.tuples(st.just("unshare"), stores, users),
     st.tuples(st.just("write"), stores, texts),
+    st.tuples(st.just("invite"), stores, users, st.sampled_from(["read", "write"]), texts),
     st.tuples(st.just("remember"), users, strangers, stores, texts),
     st.tuples(st.just("update"), users, strangers, places, texts),
     st.tuples(st.just("forget"), users, strangers, places, st.booleans()),
@@ -216,6 +217,11 @@ class Play:
 
     async def write(self, store: StoreKey, said: dict[str, Any]) -> None:
         await self.remember(store[1], False, store, said)
+
+    async def invite(self, store: StoreKey, user: str, access: str, said: dict[str, Any]) -> None:
+        """Share, and see the other try to write at once."""
+        await self.share(store, user, access)
+        await self.remember(user, False, store, said)
 
     async def remember(
         self, user: str, stranger: bool, store: StoreKey, said: dict[str, Any]

@@ -347,9 +347,14 @@ class TestAppendOnly:
             [column],
         ).fetchall()
         settled_root.execute(f"SET LOCAL ROLE {role}")
-        for value in (other[kind], column):
+        for change in (
+            f"{column} = {other[kind]}",
+            f"{column} = {column}",
+            # Under cover of a change that is allowed.
+            f"{column} = {other[kind]}, deleted_at = clock_timestamp()",
+        ):
             with (
                 pytest.raises(psycopg.errors.RestrictViolation, match="written once"),
                 settled_root.transaction(),
             ):
-                settled_root.execute(f"UPDATE memoledger.memories SET {column} = {value}")
+                settled_root.execute(f"UPDATE memoledger.memories SET {change}")

@@ -210,6 +210,24 @@ class TestRights:
             await (await bob.store("notes", owner="alice")).forget(first.id, hard=hard)
         assert (await notes.get(first.id)).content == "Secret"
 
+    async def test_what_was_private_once_only_its_creator_erases(
+        self, notes: StoreHandle, bob: PrincipalHandle
+    ) -> None:
+        """Who cannot see every version could not erase every version either."""
+        first = await notes.remember("Secret", privacy="creator")
+        await notes.update(first.id, content="Known", privacy="store")
+        await notes.share("bob", access="write")
+        theirs = await bob.store("notes", owner="alice")
+        for given in ({}, {"if_version": 2}):
+            with pytest.raises(Forbidden, match="earlier versions"):
+                await theirs.forget(first.id, hard=True, **given)
+        assert [m.content for m in await notes.history(first.id)] == ["Secret", "Known"]
+        await theirs.forget(first.id)
+        with pytest.raises(Forbidden):
+            await theirs.forget(first.id, hard=True)
+        await notes.forget(first.id, hard=True)
+        assert [m.content for m in await notes.history(first.id)] == ["", ""]
+
 
 class TestRaces:
     """A forget that meets an update, the one way round and the other."""

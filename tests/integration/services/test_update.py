@@ -341,6 +341,22 @@ class TestIdentity:
         await notes.forget(one.id)
         assert (await notes.update(two.id, content="one")).version == 2
 
+    async def test_it_can_take_what_an_expired_one_held(
+        self, notes: StoreHandle, sql: Callable[..., list[tuple[Any, ...]]]
+    ) -> None:
+        expires = soon(60)
+        expired = await notes.remember("one", expires_at=expires)
+        private = await notes.remember("one", expires_at=expires, privacy="creator")
+        two = await notes.remember("two", expires_at="2999-01-01T00:00:00Z")
+        with pytest.raises(ConflictError):
+            await notes.update(two.id, content="one")
+        await passed(expires)
+        assert (await notes.update(two.id, content="one")).version == 2
+        assert [m.deleted_at for m in await notes.history(expired.id)] == [expires]
+        assert (await notes.update(two.id, privacy="creator")).version == 3
+        assert [m.deleted_at for m in await notes.history(private.id)] == [expires]
+        assert await notes.count() == 1
+
     async def test_the_old_content_is_free_again(self, notes: StoreHandle) -> None:
         first = await notes.remember("one")
         await notes.update(first.id, content="two")

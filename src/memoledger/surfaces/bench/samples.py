@@ -7,8 +7,9 @@ for chat turns: around 0.13 between strangers, 0.55 for the nearest of a thousan
 nearest of 100,000. Topics and subtopics are shared by all users and their sizes follow Zipf's law,
 so that a query's nearest neighbours in the whole table are other users' memories.
 
-**Words.** Made of syllables, drawn by Zipf's law from 30,000, of which the first are English
-function words; 6 to 40 words a memory, 20 in the mean, about 120 characters.
+**Words.** Drawn by Zipf's law from the local model's vocabulary, which lists some 20,000 English
+words, the frequent ones first; 6 to 40 words a memory, 20 in the mean, about 120 characters. It is
+no English, but its words are as often stop words, as long, and as rare as those of English.
 """
 
 from __future__ import annotations
@@ -23,24 +24,11 @@ from numpy.typing import NDArray
 DIMENSIONS: Final = 384
 TOPICS: Final = 64
 SUBTOPICS: Final = 1_024
-VOCABULARY: Final = 30_000
 
 _SHARED, _TOPIC, _SUBTOPIC, _OWN = 0.35, 0.45, 0.45, 0.69  # squares sum to about 1
 
-_FUNCTION_WORDS = (  # noqa: SIM905 - words, not punctuation
-    """
-    the of and to a in is you it he was for on are as with his they I at be this have from or had
-    by not but what all were we when your can said there an each which she do how their if will up
-    other about out many then them these so some her would make like him into time has look two
-    more go see no way could people my than first been call who its now find long down day did get
-"""
-).split()
-_SYLLABLES = [
-    onset + vowel + coda
-    for onset in ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "st", "tr", "pl")
-    for vowel in "aeiou"
-    for coda in ("", "n", "r", "s")
-]
+STOP_WORDS: Final = 150
+"""So many of the most frequent words are left out of questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,7 @@ class Sampler:
         self._shared = _unit(self._random.standard_normal((1, DIMENSIONS), np.float32))
         self._topics = _unit(self._random.standard_normal((TOPICS, DIMENSIONS), np.float32))
         self._subtopics = _unit(self._random.standard_normal((SUBTOPICS, DIMENSIONS), np.float32))
-        self._words = np.array(_vocabulary(self._random))
+        self._words = np.array(_vocabulary())
         self._word_chances = _zipf(len(self._words))
         self._topic_chances = _zipf(SUBTOPICS)
 
@@ -111,22 +99,21 @@ class Sampler:
         ]
 
     def questions(self, count: int) -> list[str]:
-        """Questions of four words that are no function words, as likely as in texts."""
-        first = len(_FUNCTION_WORDS)
-        chances = self._word_chances[first:] / self._word_chances[first:].sum()
-        drawn = self._random.choice(self._words[first:], (count, 4), p=chances)
+        """Questions of four words, rare ones as likely as in texts but without the commonest."""
+        chances = self._word_chances[STOP_WORDS:] / self._word_chances[STOP_WORDS:].sum()
+        drawn = self._random.choice(self._words[STOP_WORDS:], (count, 4), p=chances)
         return [" ".join(row) for row in drawn.tolist()]
 
 
-def _vocabulary(random: np.random.Generator) -> list[str]:
-    """Distinct words, the most frequent first."""
-    words = dict.fromkeys(_FUNCTION_WORDS)
-    while len(words) < VOCABULARY:
-        parts = random.choice(_SYLLABLES, (VOCABULARY, 4)).tolist()
-        sizes = random.integers(1, 4, VOCABULARY).tolist()
-        for row, size in zip(parts, sizes, strict=True):
-            words["".join(row[:size])] = None
-    return list(words)[:VOCABULARY]
+def _vocabulary() -> list[str]:
+    """English words, the most frequent first."""
+    from tokenizers import Tokenizer
+
+    import memoledger_minilm as minilm
+
+    numbers = Tokenizer.from_file(str(minilm.TOKENIZER_PATH)).get_vocab()
+    words = sorted(numbers, key=numbers.__getitem__)
+    return [word for word in words if len(word) > 1 and word.isascii() and word.isalpha()]
 
 
 def _zipf(count: int) -> NDArray[np.float64]:

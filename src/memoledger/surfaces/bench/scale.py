@@ -1,12 +1,12 @@
 """`bench scale`: how recall, remembering and the disk behave as a store grows.
 
-One store of 10,000, 100,000 and, on request, 1,000,000 memories, each in a ledger of its own. There
-is no floor here: what is to be seen is how the figures grow.
+One store grows to 10,000, to 100,000 and, on request, to 1,000,000 memories, and is measured at
+each size. There is no floor here: what is to be seen is how the figures grow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -16,10 +16,6 @@ from memoledger.surfaces.bench.report import Row, Say
 from memoledger.surfaces.bench.samples import Sampler
 from memoledger.surfaces.bench.timing import Turn, repeat
 from memoledger.surfaces.python.store import StoreHandle
-
-SIZES: Final = (10_000, 100_000)
-FULL_SIZES: Final = (*SIZES, 1_000_000)
-QUICK_SIZES: Final = (100, 200)
 
 PART: Final = 50_000
 """Memories made up and written at a time: a million vectors at once would take 1.5 GB."""
@@ -32,31 +28,64 @@ FROM pg_class AS c WHERE c.relnamespace = 'memoledger'::regnamespace AND c.relki
 """
 
 
-async def scale(place: Place, size: int, turns: int, say: Say) -> list[Row]:
-    """Load `size` memories and measure; `place` holds nothing else."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured.
+
+    Args:
+        steps: how many memories the store holds when it is measured, ascending.
+        recalls: recalls of each mode at each step.
+        ones: single memories remembered at each step.
+    """
+
+    steps: tuple[int, ...] = (10_000, 100_000)
+    recalls: int = 50
+    ones: int = 200
+
+
+FULL: Final = Sizes(steps=(10_000, 100_000, 1_000_000))
+QUICK: Final = Sizes(steps=(100, 200), recalls=5, ones=5)
+
+
+async def scale(place: Place, sizes: Sizes, say: Say) -> list[Row]:
+    """Let a store grow and measure it at each step."""
     principal = await place.ledger.principal(tenant="bench", user="owner")
     notes = await principal.store("notes")
     sampler = Sampler()
-    empty = sum(await _bytes(place.bare))
-    for start in range(0, size, PART):
-        say(f"writing {size:,}: {start:,}")
-        await notes.remember_many(
-            sampler.memories(min(PART, size - start)).drafts(first_id=start),
-            on_items=lambda _: None,
-        )
-    await place.bare.execute("VACUUM ANALYZE")
-    case = "scale", f"{size:,} memories"
-    tables, indexes = await _bytes(place.bare)
-    rows = [
-        Row.of(case, "tables on disk a memory", (tables - empty) / size, "bytes"),
-        Row.of(case, "indexes on disk a memory", indexes / size, "bytes"),
-    ]
+    empty = await _bytes(place.bare)
+    held = 0
+    rows: list[Row] = []
+    for step in sizes.steps:
+        await _grow(notes, sampler, held, step, say)
+        await place.bare.execute("VACUUM ANALYZE")
+        say(f"measuring {step:,}")
+        tables, indexes = await _bytes(place.bare)
+        case = "scale", f"{step:,} memories"
+        rows += [
+            Row.of(case, "tables on disk, a memory", (tables - empty[0]) / step, "bytes"),
+            Row.of(case, "indexes on disk, a memory", (indexes - empty[1]) / step, "bytes"),
+        ]
+        rows += await _measure(case, notes, sampler, sizes)
+        held = step
+    return rows
+
+
+async def _grow(notes: StoreHandle, sampler: Sampler, held: int, step: int, say: Say) -> None:
+    for start in range(held, step, PART):
+        say(f"writing {start:,} of {step:,}")
+        sample = sampler.memories(min(PART, step - start))
+        await notes.remember_many(sample.drafts(first_id=start), on_items=lambda _: None)
+
+
+async def _measure(
+    case: tuple[str, str], notes: StoreHandle, sampler: Sampler, sizes: Sizes
+) -> list[Row]:
+    rows: list[Row] = []
     for mode in _MODES:
-        say(f"recalling from {size:,}: {mode}")
-        times = await repeat(_recall(notes, sampler, mode, turns), turns, warm_up=min(5, turns))
-        rows.append(Row.of(case, f"recall {mode} p50", times.p50_ms, "ms"))
-    say(f"remembering beside {size:,}")
-    times = await repeat(_remember(notes, sampler, turns), turns, warm_up=min(5, turns))
+        recall = _recall(notes, sampler, mode, sizes.recalls)
+        times = await repeat(recall, sizes.recalls, warm_up=min(5, sizes.recalls))
+        rows.append(Row.of(case, f"recall p50, {mode}", times.p50_ms, "ms"))
+    times = await repeat(_remember(notes, sampler, sizes.ones), sizes.ones, warm_up=5)
     return [*rows, Row.of(case, "remember p50", times.p50_ms, "ms")]
 
 
@@ -75,12 +104,12 @@ def _remember(notes: StoreHandle, sampler: Sampler, turns: int) -> Turn:
 
     async def remember(_: int) -> None:
         at = next(places)
-        await notes.remember(f"Afterwards {sample.texts[at]}", embedding=sample.vectors[at])
+        await notes.remember(sample.texts[at], embedding=sample.vectors[at])
 
     return remember
 
 
-async def _bytes(bare: BareConnection) -> Sequence[int]:
+async def _bytes(bare: BareConnection) -> tuple[int, int]:
     """Bytes on disk of the ledger's tables (TOAST included), and of their indexes."""
     cursor = await bare.execute(_BYTES)
     tables, indexes = await cursor.fetchone() or (0, 0)

@@ -13,12 +13,10 @@ from memoledger.surfaces.cli.invocation import AsJson, send_logs_to_standard_err
 from memoledger.surfaces.cli.output import messages, say, visible, write_json
 
 if TYPE_CHECKING:
+    from memoledger.surfaces.bench.place import Place
     from memoledger.surfaces.bench.report import Machine, Row
 
 BENCHES: Final = ("isolation", "write", "scale")
-
-SCALE_TURNS: Final = 50
-"""Questions and writes that `scale` measures at each size."""
 
 Names = Annotated[
     list[str] | None,
@@ -36,7 +34,8 @@ Full = Annotated[
     bool, typer.Option("--full", help="Let scale go on to 1,000,000 memories (takes long).")
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", metavar="FILE", help="Also write the rows as JSON here.")
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Also write rows and machine as JSON here."),
 ]
 
 
@@ -67,8 +66,10 @@ def bench(
     if output is not None:
         import json
 
-        output.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+        record = {"machine": machine.as_dict(), "rows": data}
+        output.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     if as_json:
+        messages().print(visible(str(machine)))
         write_json(data)
         return
     from memoledger.surfaces.bench.report import rows_table
@@ -77,28 +78,31 @@ def bench(
 
 
 async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, list[Row]]:
-    from memoledger.surfaces.bench import isolation, scale, write
     from memoledger.surfaces.bench.place import opened_place
     from memoledger.surfaces.bench.report import this_machine
 
     send_logs_to_standard_error()
-
-    def told(what: str) -> None:
-        messages().print(visible(f"… {what}"))
-
     rows: list[Row] = []
     machine: Machine | None = None
-    sizes = scale.QUICK_SIZES if quick else scale.FULL_SIZES if full else scale.SIZES
-    # A place of its own for each, so that none is slowed by what another wrote.
-    for name, size in [(n, s) for n in wanted for s in (sizes if n == "scale" else (0,))]:
+    for name in wanted:
+        # A place of its own for each, so that none is slowed by what another wrote.
         async with opened_place() as place:
             machine = await this_machine(place.bare)
-            if name == "isolation":
-                users = isolation.QUICK if quick else isolation.Sizes()
-                rows += await isolation.isolation(place, users, told)
-            elif name == "write":
-                rows += await write.write(place, write.QUICK if quick else write.Sizes(), told)
-            else:
-                rows += await scale.scale(place, size, 5 if quick else SCALE_TURNS, told)
+            rows += await _measure(name, place, quick=quick, full=full)
     assert machine is not None, "at least one is wanted"
     return machine, rows
+
+
+async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[Row]:
+    from memoledger.surfaces.bench import isolation, scale, write
+
+    def told(what: str) -> None:
+        messages().print(visible(f"… {name}: {what}"))
+
+    if name == "isolation":
+        users = isolation.QUICK if quick else isolation.Sizes()
+        return await isolation.isolation(place, users, told)
+    if name == "write":
+        return await write.write(place, write.QUICK if quick else write.Sizes(), told)
+    steps = scale.QUICK if quick else scale.FULL if full else scale.Sizes()
+    return await scale.scale(place, steps, told)
