@@ -1,0 +1,89 @@
+"""`memoledger bench --quick`: every benchmark runs and reports what it says it does.
+
+Nothing here looks at how fast anything was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memoledger.surfaces.cli import main
+
+FIELDS = {"bench", "case", "figure", "value", "unit", "floor", "ratio"}
+FIGURES = {
+    "isolation": {"recall@10", "recall p50", "recall p95"},
+    "write": {"remember p50", "remember p95", "memories"},
+    "scale": {
+        "tables on disk, a memory",
+        "indexes on disk, a memory",
+        "recall p50, dense",
+        "recall p50, lexical",
+        "recall p50, hybrid",
+        "remember p50",
+    },
+}
+CASES = {
+    "isolation": ["4 users × 100", "one user × 1,000"],
+    "write": ["one, vector given", "many, vectors given", "many, local model"],
+    "scale": ["100 memories", "200 memories"],
+}
+
+
+def check_rows(bench: str, rows: list[dict[str, Any]]) -> None:
+    assert {row["figure"] for row in rows} == FIGURES[bench]
+    assert list(dict.fromkeys(row["case"] for row in rows)) == CASES[bench]
+    for row in rows:
+        assert row.keys() == FIELDS
+        assert row["bench"] == bench
+        assert row["unit"] in {"fraction", "ms", "/s", "bytes"}
+        assert math.isfinite(row["value"])
+        assert row["value"] > 0
+        if bench == "scale":
+            assert row["floor"] is row["ratio"] is None
+        else:
+            assert row["ratio"] == pytest.approx(row["value"] / row["floor"])
+
+
+@pytest.mark.parametrize("bench", ["isolation", "write", "scale"])
+def test_every_benchmark_gives_rows(
+    bench: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    assert main.run(["bench", bench, "--quick", "--json", "--output", str(file)]) == 0
+    captured = capsys.readouterr()
+    rows = json.loads(captured.out)
+    check_rows(bench, rows)
+    record = json.loads(file.read_text("utf-8"))
+    assert record["rows"] == rows
+    assert record["machine"]["cores"] >= 1
+    assert f"PostgreSQL {record['machine']['postgresql']}" in captured.err.replace("\n", " ")
+    if bench == "isolation":
+        # So few vectors differ from one another by more than half precision rounds.
+        assert all(row["value"] >= 0.99 for row in rows if row["figure"] == "recall@10")
+
+
+def test_people_get_a_table_with_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["bench", "scale", "--quick"]) == 0
+    text = capsys.readouterr().out
+    assert "PostgreSQL" in text
+    assert "200 memories" in text
+
+
+def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["bench", "speed"]) == 2
+    assert "isolation, write, scale, all" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_the_user_s_own_ledger_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEMOLEDGER_DATABASE_URL", "postgresql://127.0.0.1:1/nowhere")
+    monkeypatch.setenv("MEMOLEDGER_DATA_DIR", str(tmp_path / "own"))
+    assert main.run(["bench", "isolation", "--quick", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert not (tmp_path / "own").exists()

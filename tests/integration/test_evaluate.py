@@ -1,0 +1,144 @@
+"""`memoledger eval retrieval` on a folder small enough to know the answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memoledger.adapters.embedders.local import LocalEmbedder
+from memoledger.services.evaluation.beir import read_dataset
+from memoledger.services.evaluation.retrieval import evaluate_retrieval
+from memoledger.surfaces.cli import main
+from memoledger.surfaces.python.memoledger import Memoledger
+
+MEASURES = {"recall@1", "recall@5", "recall@10", "recall@20", "hit@10", "mrr", "ndcg@10"}
+
+TURNS = [
+    ("kitchen/1", "kitchen", "Ann", "The kettle broke this morning."),
+    ("kitchen/2", "kitchen", "Bob", "Our neighbours have a new dog."),
+    ("kitchen/3", "kitchen", "Ann", "I paid the electricity bill."),
+    ("harbour/1", "harbour", "Cem", "The kettle on the boat is fine."),
+    ("harbour/2", "harbour", "Dana", "We sail to the island on Sunday."),
+]
+QUESTIONS = [
+    ("q1", "kitchen", "objects", "What happened to the kettle?", {"kitchen/1": 1}),
+    ("q2", "harbour", "objects", "Is there a kettle on the boat?", {"harbour/1": 2}),
+    # Nothing in the other group can be found: half of what is relevant, at most.
+    ("q3", "harbour", "plans", "When do we sail to the island?", {"harbour/2": 1, "kitchen/2": 1}),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    def write(name: str, rows: list[dict[str, Any]]) -> None:
+        (tmp_path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+
+    when = "2023-05-08T13:56:00Z"
+    write(
+        "corpus.jsonl",
+        [
+            {"_id": i, "text": t, "metadata": {"group": g, "speaker": s, "occurred_at": when}}
+            for i, g, s, t in TURNS
+        ],
+    )
+    write(
+        "queries.jsonl",
+        [
+            {"_id": i, "text": text, "metadata": {"group": group, "category": category}}
+            for i, group, category, text, _ in QUESTIONS
+        ],
+    )
+    lines = [
+        f"{i}\t{memory}\t{gain}\n" for i, *_, gains in QUESTIONS for memory, gain in gains.items()
+    ]
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels/test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n" + "".join(lines), "utf-8"
+    )
+    return tmp_path
+
+
+def test_json_has_the_documented_shape(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["eval", "retrieval", str(folder), "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found.keys() == {"folder", "memories", "queries", "modes"}
+    assert (found["folder"], found["memories"], found["queries"]) == (str(folder), 5, 3)
+    assert found["modes"].keys() == {"hybrid", "dense", "lexical"}
+    for result in found["modes"].values():
+        assert result.keys() == {"overall", "by_category", "latency_ms"}
+        assert result["by_category"].keys() == {"objects", "plans"}
+        assert 0 < result["latency_ms"]["p50"] <= result["latency_ms"]["p95"]
+        for scores in (result["overall"], *result["by_category"].values()):
+            assert scores.keys() == MEASURES
+            assert all(0 <= value <= 1 for value in scores.values())
+    assert "is not in the corpus (or not in the question's group)" in captured.err
+
+
+async def test_what_is_found_is_measured_within_the_group(
+    folder: Path, ledger: Memoledger, embedder: LocalEmbedder
+) -> None:
+    reported: list[tuple[str, int, int]] = []
+    found = await evaluate_retrieval(
+        ledger.application.context,
+        read_dataset(folder),
+        ["dense", "lexical", "hybrid"],
+        on_progress=lambda *progress: reported.append(progress),
+    )
+    for result in found.modes.values():
+        assert result.by_category["objects"] == dict.fromkeys(MEASURES, 1.0)
+        plans = result.by_category["plans"]
+        assert (plans["recall@20"], plans["mrr"], plans["hit@10"]) == (0.5, 1.0, 1.0)
+        assert result.overall["recall@20"] == pytest.approx(2.5 / 3)
+    assert ("remember", 5, 5) in reported
+    assert {("dense", 3, 3), ("lexical", 3, 3), ("hybrid", 3, 3)} <= set(reported)
+
+
+async def test_who_and_when_and_the_text_as_it_is_are_remembered(
+    folder: Path, ledger: Memoledger
+) -> None:
+    await evaluate_retrieval(ledger.application.context, read_dataset(folder), ["lexical"])
+    evaluator = await ledger.principal(tenant="evaluation", user="evaluator")
+    page = await evaluator.stores()
+    assert [store.name for store in page.stores] == ["group 1", "group 2"]
+    kitchen = await evaluator.store("group 1")
+    [first, *_] = (await kitchen.list()).memories
+    assert (first.external_id, first.content) == ("kitchen/1", "The kettle broke this morning.")
+    assert first.metadata == {"group": "kitchen", "speaker": "Ann"}
+    assert first.occurred_at is not None
+    assert first.occurred_at.isoformat() == "2023-05-08T13:56:00+00:00"
+
+
+def test_modes_and_questions_can_be_chosen(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["eval", "retrieval", str(folder), "--mode", "lexical", "--limit-queries", "1"]
+    assert main.run([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["modes"].keys() == {"lexical"}
+    assert (found["memories"], found["queries"]) == (5, 1)
+
+
+def test_people_get_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["eval", "retrieval", str(folder), "--mode", "lexical"]) == 0
+    text = capsys.readouterr().out
+    assert "5 memories, 3 questions" in text
+    assert "recall@10" in text
+    assert "objects" in text
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_wrong_folder_is_refused(
+    tmp_path: Path, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "1", "text": "x"}\n{"_id": \n', "utf-8")
+    json_option = ["--json"] if as_json else []
+    assert main.run(["eval", "retrieval", str(tmp_path), *json_option]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "corpus.jsonl line 2" in captured.err.replace("\n", " ")
+    assert main.run(["eval", "retrieval", str(tmp_path / "nowhere"), *json_option]) == 2
+    assert "there is no such folder" in capsys.readouterr().err.replace("\n", " ")
