@@ -37,7 +37,7 @@ under way to the server is sent piece by piece, and would wait for the next one 
 
 
 async def let_others_run(place: int) -> None:
-    """Give up the event loop at every sixteenth place of a long computation."""
+    """Give up the event loop after every sixteenth place, from 1, of a long computation."""
     if place % TURN == 0:
         await asyncio.sleep(0)
 
@@ -74,7 +74,7 @@ class Preparer:
         ]
         embedded = iter(await self._embed(texts))
         prepared: list[Prepared] = []
-        for place, ((draft, given), found) in enumerate(zip(drafts, views, strict=True)):
+        for place, ((draft, given), found) in enumerate(zip(drafts, views, strict=True), start=1):
             await let_others_run(place)
             vectors = _rows([given[v] if v in given else next(embedded) for v, _ in found])
             prepared.append(self._prepared(draft, tuple(view for view, _ in found), vectors))
