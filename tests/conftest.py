@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -44,9 +45,16 @@ class Database:
         )
 
 
+@pytest.fixture(scope="session")
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests' user has programs keep their data."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not see the developer's own settings."""
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, data_home: Path) -> None:
+    """Tests see neither the developer's own settings nor their ledger."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(data_home))
     for name in list(os.environ):
         if name.startswith("MEMOLEDGER_"):
             monkeypatch.delenv(name)

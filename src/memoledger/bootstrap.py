@@ -18,7 +18,8 @@ from memoledger.ledger.embedding_versions import (
 )
 from memoledger.ledger.ledger import Ledger
 from memoledger.ledger.migrate import apply_migrations, pending_migrations, prepare_database
-from memoledger.ledger.sessions import Connection, Sessions
+from memoledger.ledger.round_trip import Connection
+from memoledger.ledger.sessions import Sessions
 from memoledger.model.analysis import check_language
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import MigrationError

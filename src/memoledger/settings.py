@@ -129,9 +129,17 @@ def load_settings(**given: Any) -> Settings:
     """
     _refuse_unknown_names(given)
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         raise _as_settings_error(error) from None
+    if settings.pool_min > settings.pool_max:
+        raise SettingsError(
+            PREFIX + "POOL_MIN",
+            settings.pool_min,
+            f"it is larger than {PREFIX}POOL_MAX, {settings.pool_max}",
+            remedy="Keep no more connections open than may be opened.",
+        )
+    return settings
 
 
 def _refuse_unknown_names(given: Mapping[str, object]) -> None:

@@ -23,7 +23,7 @@ from memoledger.ledger.embedded.folder import open_folder
 from memoledger.ledger.embedded.programs import Programs
 from memoledger.ledger.embedding_versions import declare_embedding_version
 from memoledger.ledger.migrate import Migration, shipped_migrations
-from memoledger.ledger.sessions import Connection
+from memoledger.ledger.round_trip import Connection
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import LedgerUnavailable, MigrationError, ServerUnsuitable
 

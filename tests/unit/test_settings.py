@@ -124,3 +124,9 @@ def test_settings_cannot_be_changed_and_know_all_their_fields() -> None:
         load_settings().pool_max = 5  # type: ignore[misc]
     with pytest.raises(ValidationError, match="Extra inputs"):
         Settings(colour="red")  # type: ignore[call-arg]
+
+
+def test_no_more_connections_are_kept_than_may_be_opened() -> None:
+    assert load_settings(pool_min=3, pool_max=3).pool_min == 3
+    with pytest.raises(SettingsError, match="MEMOLEDGER_POOL_MIN"):
+        load_settings(pool_min=3, pool_max=2)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from memoledger.ledger.failures import translated
+from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.server import connect_with_retry
-from memoledger.ledger.sessions import Connection
 
 
 @asynccontextmanager

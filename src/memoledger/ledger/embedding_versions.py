@@ -5,7 +5,7 @@ from __future__ import annotations
 from psycopg.types.json import Jsonb
 
 from memoledger.ledger.failures import translated
-from memoledger.ledger.sessions import Connection
+from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.statements import statements
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import Forbidden

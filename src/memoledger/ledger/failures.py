@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 from psycopg import errors
@@ -21,19 +22,29 @@ from memoledger.model.errors import (
     MemoledgerError,
 )
 
+TROUBLE: Final = (psycopg.Error, PoolTimeout, TooManyRequests, PoolClosed)
+"""What the driver and its pool raise."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise psycopg's errors as the ledger's own."""
     try:
         yield
-    except (PoolTimeout, TooManyRequests, PoolClosed) as error:
-        raise LedgerUnavailable(
+    except TROUBLE as error:
+        raise as_memoledger_error(error) from None
+
+
+def as_memoledger_error(error: Exception) -> MemoledgerError:
+    """The Memoledger error for one of `TROUBLE`."""
+    if isinstance(error, PoolTimeout | TooManyRequests | PoolClosed):
+        return LedgerUnavailable(
             f"No connection to the ledger became free ({error}).",
             remedy="Try again, or raise MEMOLEDGER_POOL_MAX.",
-        ) from None
-    except psycopg.Error as error:
-        raise as_ledger_error(error) from None
+        )
+    if isinstance(error, psycopg.Error):
+        return as_ledger_error(error)
+    raise error
 
 
 def as_ledger_error(error: psycopg.Error) -> MemoledgerError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from memoledger.ledger.failures import translated
-from memoledger.ledger.sessions import Call, Connection, Sessions
+from memoledger.ledger.round_trip import Call, Connection
+from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.principal import Principal
 

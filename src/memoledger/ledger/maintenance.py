@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from memoledger.ledger.sessions import Call, Sessions
+from memoledger.ledger.round_trip import Call
+from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.principal import Principal
 

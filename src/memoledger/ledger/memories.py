@@ -20,7 +20,8 @@ from memoledger.ledger.memory_rows import (
     owner_params,
     search_params,
 )
-from memoledger.ledger.sessions import Call, Sessions
+from memoledger.ledger.round_trip import Call
+from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.embedding import View
 from memoledger.model.memory import CheckedDraft, Memory, Remembered

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
-from memoledger.ledger.sessions import Row
+from memoledger.ledger.round_trip import Row
 from memoledger.ledger.vector_types import HalfVectors, TermVectors
 from memoledger.model.embedding import View
 from memoledger.model.indexing import TermVector
-from memoledger.model.memory import CheckedDraft, Memory, Outcome, Remembered
+from memoledger.model.memory import CheckedDraft, Memory, Outcome, Remembered, memory_of
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Filter
 
@@ -41,34 +41,19 @@ class Prepared:
     terms: TermVector
 
 
+_FIELDS: Final = [field.name for field in fields(Memory)]
+_CONTENT: Final = _FIELDS.index("content")
+_TAGS: Final = _FIELDS.index("tags")
+_SUBJECT_REFS: Final = _FIELDS.index("subject_refs")
+
+
 def as_memory(row: Row | Sequence[Any]) -> Memory:
-    """A memory from the columns that every statement here selects, in that order."""
-    return Memory(
-        id=row[0],
-        version=row[1],
-        store_id=row[2],
-        content=row[3] or "",
-        type=row[4],
-        importance=row[5],
-        source=row[6],
-        tags=tuple(row[7]),
-        subject_refs=tuple(row[8]),
-        metadata=row[9],
-        title=row[10],
-        summary=row[11],
-        external_id=row[12],
-        privacy=row[13],
-        occurred_at=row[14],
-        valid_from=row[15],
-        valid_to=row[16],
-        expires_at=row[17],
-        recorded_at=row[18],
-        superseded_at=row[19],
-        deleted_at=row[20],
-        erased_at=row[21],
-        created_by=row[22],
-        updated_by=row[23],
-    )
+    """A memory from the columns that every statement here selects, in the order of its fields."""
+    values = list(row)
+    values[_CONTENT] = values[_CONTENT] or ""
+    values[_TAGS] = tuple(values[_TAGS])
+    values[_SUBJECT_REFS] = tuple(values[_SUBJECT_REFS])
+    return memory_of(values)
 
 
 def filter_params(filter: Filter) -> dict[str, Any]:  # noqa: A002 - the field's natural name
@@ -139,7 +124,7 @@ def batch_params(batch: Sequence[Prepared], embedding_version: int) -> dict[str,
 
 def _as_json(prepared: Prepared) -> dict[str, Any]:
     draft = prepared.draft
-    return {
+    written = {
         "memory_id": str(prepared.memory_id),
         "content": draft.content,
         "type": draft.type,
@@ -158,6 +143,8 @@ def _as_json(prepared: Prepared) -> dict[str, Any]:
         "expires_at": _iso(draft.expires_at),
         "content_hash": "\\x" + draft.content_hash.hex(),
     }
+    # What is missing is NULL to PostgreSQL; half of the fields mostly are, and take time to read.
+    return {name: value for name, value in written.items() if value is not None}
 
 
 def _iso(instant: datetime | None) -> str | None:

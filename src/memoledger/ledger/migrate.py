@@ -15,7 +15,7 @@ from importlib import resources
 import psycopg
 
 from memoledger.ledger.failures import translated
-from memoledger.ledger.sessions import Connection
+from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.statements import statements
 from memoledger.model.errors import MigrationError
 

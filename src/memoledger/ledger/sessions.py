@@ -11,25 +11,21 @@ from __future__ import annotations
 import json
 import math
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor
 from psycopg.pq import ConnStatus
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from memoledger.ledger.failures import translated
-from memoledger.ledger.statements import Statement, statements
+from memoledger.ledger.failures import TROUBLE, as_memoledger_error, translated
+from memoledger.ledger.round_trip import Call, Connection, PreparedNames, Row, round_trip
+from memoledger.ledger.statements import statements
 from memoledger.ledger.vector_types import VectorOids, fetch_vector_oids, register_vectors
 from memoledger.model.principal import Principal
-
-Row = tuple[Any, ...]
-Connection = AsyncConnection[Row]
-Call = tuple[Statement, Mapping[str, Any]]
 
 _BECOME = statements("principals")["become"]
 _BECOME_OWNER = statements("principals")["become_owner"]
@@ -60,6 +56,7 @@ class Sessions:
         self._oids: VectorOids | None = None
         self._timeout = f"{math.ceil(statement_timeout_s * 1000)}ms"
         self._prepare_threshold = 0 if prepare else None
+        self._prepared: WeakKeyDictionary[Connection, PreparedNames] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             min_size=pool_min,
@@ -89,6 +86,8 @@ class Sessions:
 
     async def _configure(self, connection: Connection) -> None:
         connection.prepare_threshold = self._prepare_threshold
+        if self._prepare_threshold is not None:
+            self._prepared[connection] = PreparedNames()
         if self._oids is None:
             self._oids = await fetch_vector_oids(connection)
         register_vectors(connection, self._oids)
@@ -112,12 +111,16 @@ class Sessions:
         return await self._pipeline((_BECOME_OWNER, {}), calls)
 
     async def _pipeline(self, become: Call, calls: tuple[Call, ...]) -> list[list[Row]]:
-        with translated():
-            async with self._connection() as connection:
-                async with connection.pipeline():
-                    await connection.execute(become[0].sql, become[1])
-                    cursors = [await connection.execute(s.sql, params) for s, params in calls]
-                return [await _rows(cursor) for cursor in cursors]
+        try:
+            connection = await self._take()
+            try:
+                prepared = self._prepared.get(connection)
+                rows = await round_trip(connection, [become, *calls], prepared)
+            finally:
+                await self._pool.putconn(connection)
+        except TROUBLE as error:
+            raise as_memoledger_error(error) from None
+        return rows[1:]
 
     @asynccontextmanager
     async def transaction(
@@ -125,24 +128,26 @@ class Sessions:
     ) -> AsyncIterator[Connection]:
         """A connection in a transaction of the principal's, for work that needs its own answers."""
         with translated():
-            async with self._connection() as connection, connection.transaction():
-                await connection.execute(_BECOME.sql, self._identity(principal, store_id))
-                yield connection
+            connection = await self._take()
+            try:
+                async with connection.transaction():
+                    await connection.execute(_BECOME.sql, self._identity(principal, store_id))
+                    yield connection
+            finally:
+                await self._pool.putconn(connection)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool that was not cut while it lay there.
+    async def _take(self) -> Connection:
+        """A connection of the pool that was not cut while it lay there; `putconn` gives it back.
 
         After a restart of the server every connection in the pool is dead; each is noticed here,
         without a round trip, and replaced.
         """
         for _ in range(self._pool.max_size):
-            async with self._pool.connection() as connection:
-                if not _was_cut(connection):
-                    yield connection
-                    return
-        async with self._pool.connection() as connection:
-            yield connection
+            connection = await self._pool.getconn()
+            if not _was_cut(connection):
+                return connection
+            await self._pool.putconn(connection)
+        return await self._pool.getconn()
 
     def _identity(
         self, principal: Principal, store_id: UUID | None, *, plan_once: bool = False
@@ -160,12 +165,6 @@ def _load_json(data: str | bytes) -> object:
     # Of bytes, json.loads would guess the encoding each time; most metadata is empty.
     text = data if isinstance(data, str) else data.decode()
     return {} if text == "{}" else json.loads(text)
-
-
-async def _rows(cursor: AsyncCursor[Row]) -> list[Row]:
-    # Not `description`, which makes an object for every column.
-    result = cursor.pgresult
-    return await cursor.fetchall() if result is not None and result.nfields else []
 
 
 def _was_cut(connection: Connection) -> bool:

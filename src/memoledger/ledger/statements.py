@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PLAN_ONCE = "-- plan: once"
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One named statement.
 
@@ -30,6 +31,20 @@ class Statement:
     purpose: str
     sql: bytes
     plan_once: bool = False
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its parameters, in the order of their numbers in `positional`."""
+        found = [match[1] for match in _PLACEHOLDER.finditer(self.sql.decode()) if match[1]]
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def positional(self) -> bytes:
+        """Its text as PostgreSQL reads it: $1, $2 instead of names."""
+        numbers = {name: f"${number}" for number, name in enumerate(self.parameters, start=1)}
+        return _PLACEHOLDER.sub(
+            lambda m: numbers[m[1]] if m[1] else "%", self.sql.decode()
+        ).encode()
 
 
 @cache

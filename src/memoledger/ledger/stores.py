@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from memoledger.ledger.sessions import Call, Row, Sessions
+from memoledger.ledger.round_trip import Call, Row
+from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.ids import new_id
 from memoledger.model.principal import Principal

@@ -175,6 +175,8 @@ def check_period(
 
 def check_labels(field: str, value: object, *, count_max: int, chars_max: int) -> tuple[str, ...]:
     """A list of short texts without repetition, in the order given."""
+    if isinstance(value, tuple) and not value:
+        return ()
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidInput(field, value, "it is no list", remedy="Give a list of strings.")
     labels: dict[str, None] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -239,6 +239,20 @@ class Memory:
     def as_dict(self) -> dict[str, Any]:
         """Every field as JSON-ready data: ids as text, instants in ISO 8601."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(Memory)}
+
+
+_PUT_FIELDS = tuple(getattr(Memory, field.name).__set__ for field in fields(Memory))
+
+
+def memory_of(values: Iterable[Any]) -> Memory:
+    """A memory from the values of all its fields, in their order.
+
+    The constructor of a frozen class of so many fields takes twice as long, ten times a recall.
+    """
+    memory = object.__new__(Memory)
+    for put, value in zip(_PUT_FIELDS, values, strict=True):
+        put(memory, value)
+    return memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

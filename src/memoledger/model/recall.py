@@ -65,6 +65,9 @@ class Filter:
         Raises:
             InvalidInput: naming the field, its value and the remedy.
         """
+        given = (types, tags, since, until, min_importance, metadata)
+        if all(value is None for value in given):
+            return NO_FILTER
         first, last = check_instant("since", since), check_instant("until", until)
         check_period("since", first, "until", last)
         return cls(
@@ -81,7 +84,11 @@ class Filter:
     @property
     def is_empty(self) -> bool:
         """Whether everything passes."""
-        return self == Filter()
+        return self is NO_FILTER or self == NO_FILTER
+
+
+NO_FILTER: Final = Filter()
+"""Lets everything through."""
 
 
 def _check_types(types: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -134,7 +141,7 @@ class Query:
             limit=check_count("limit", limit, least=1, most=limits.LIMIT_MAX),
             mode=as_mode(mode),
             min_similarity=check_similarity("min_similarity", min_similarity),
-            filter=filter or Filter(),
+            filter=filter or NO_FILTER,
             as_of=check_instant("as_of", as_of),
             explain=explain,
         )

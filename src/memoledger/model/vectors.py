@@ -51,8 +51,9 @@ def _is_unit(value: object, dimensions: int) -> TypeGuard[Vector]:
         return False
     if value.dtype != np.float32 or value.shape != (dimensions,):
         return False
-    with np.errstate(over="ignore"):
-        return abs(float(value.dot(value)) - 1) < 1e-6
+    # In double precision no square of a float32 overflows, which NumPy would warn of.
+    wide = value.astype(np.float64)
+    return abs(float(wide.dot(wide)) - 1) < 1e-6
 
 
 def _as_numbers(field: str, value: object, dimensions: int) -> NDArray[np.float64]:

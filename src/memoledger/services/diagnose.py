@@ -15,8 +15,8 @@ from memoledger.ledger.inspection import (
     server_facts,
 )
 from memoledger.ledger.migrate import pending_migrations, shipped_migrations
+from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.server import check_server
-from memoledger.ledger.sessions import Connection
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import MemoledgerError
 from memoledger.ports import Embedder

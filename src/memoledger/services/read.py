@@ -12,7 +12,7 @@ from memoledger.model.checks import check_count, check_instant
 from memoledger.model.errors import NotFound
 from memoledger.model.ids import as_id
 from memoledger.model.memory import Memory
-from memoledger.model.recall import Filter
+from memoledger.model.recall import NO_FILTER, Filter
 from memoledger.services.context import Context, Scope
 
 CURSOR_REMEDY: Final = "Give the `next_cursor` of the page before, or None to begin."
@@ -78,7 +78,7 @@ async def list_memories(
     found = await context.ledger.memories.list(
         scope.principal,
         scope.store_id,
-        filter=filter or Filter(),
+        filter=filter or NO_FILTER,
         after_id=None if cursor is None else as_id("cursor", cursor, remedy=CURSOR_REMEDY),
         as_of=check_instant("as_of", as_of),
         limit=at_most + 1,

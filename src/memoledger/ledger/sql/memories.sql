@@ -1,4 +1,5 @@
 -- name: remember_one
+-- plan: once
 -- Writes the first version of a memory with its vectors; no row if that identity is taken.
 -- Triggers add the audit record and the outbox row in the same transaction.
 WITH written AS (

@@ -14,7 +14,7 @@ from memoledger.surfaces.cli.invocation import Invocation, command, send_logs_to
 from memoledger.surfaces.cli.output import facts, say, write_json
 
 if TYPE_CHECKING:
-    from memoledger.ledger.sessions import Connection
+    from memoledger.ledger.round_trip import Connection
     from memoledger.settings import Settings
 
 

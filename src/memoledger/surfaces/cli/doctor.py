@@ -18,7 +18,7 @@ from memoledger.surfaces.cli.invocation import Invocation, command, send_logs_to
 from memoledger.surfaces.cli.output import say, visible, write_json
 
 if TYPE_CHECKING:
-    from memoledger.ledger.sessions import Connection
+    from memoledger.ledger.round_trip import Connection
     from memoledger.ports import Embedder
     from memoledger.services.diagnose import Finding
     from memoledger.settings import Settings
