@@ -99,6 +99,9 @@ class _HalfVectorDumper(_BinaryDumper):
 class _HalfVectorsDumper(_BinaryDumper):
     def dump(self, obj: HalfVectors) -> Buffer:
         count, dimensions = obj.values.shape
+        if count == 1:  # a memory written alone: the same bytes, without NumPy's set-up
+            size = struct.pack(">iHH", 4 + 2 * dimensions, dimensions, 0)
+            return _array_header(self.element_oid, 1) + size + obj.values.astype(">f2").tobytes()
         items = np.zeros(count, dtype=_half_vector_item(dimensions))
         items["size"] = 4 + 2 * dimensions
         items["dim"] = dimensions
