@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Hit, Mode
+from memoledger.model.recall import Hits, Mode
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.services.read import Page
 from memoledger.services.remember_many import BATCH_DEFAULT, BulkReport, Item, Progress

@@ -72,6 +72,17 @@ def check_name(field: str, value: object) -> str:
     return text
 
 
+def check_positive(field: str, value: object, *, most: float) -> float:
+    """A number above 0 and at most `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(field, value, "it is no number", remedy=f"Give one up to {most:g}.")
+    if not 0 < value <= most:  # NaN is refused too
+        raise InvalidInput(
+            field, value, "it is out of range", remedy=f"Give a number above 0 and up to {most:g}."
+        )
+    return float(value)
+
+
 def check_fraction(field: str, value: object) -> float:
     """A finite number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float):

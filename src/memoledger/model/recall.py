@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
+from uuid import UUID
 
 from memoledger.model import limits
 from memoledger.model.checks import (
@@ -16,6 +17,7 @@ from memoledger.model.checks import (
     check_labels,
     check_metadata,
     check_period,
+    check_positive,
     check_similarity,
     check_text,
 )
@@ -101,8 +103,70 @@ def _check_types(types: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What else counts for the order of an answer; the default adds nothing to what was found.
+
+    Args:
+        recency, importance, access: how much a memory's age, its importance and how often it was
+            recalled count beside its score, each 0 (not at all) to 1 (as much as the score).
+        half_life_days: the age at which recency counts half, above 0 to 36,500.
+        diversity: 0 to 1; how much a hit is held back for resembling those before it (maximal
+            marginal relevance).
+        fold: cosine similarity, above 0 to 1, from which near-duplicates become one hit; None to
+            fold nothing.
+        rerank: whether the best candidates are compared word by word by the reranker; None for the
+            ledger's default.
+    """
+
+    recency: float = 0.0
+    importance: float = 0.0
+    access: float = 0.0
+    half_life_days: float = 30.0
+    diversity: float = 0.0
+    fold: float | None = None
+    rerank: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        recency: float = 0.0,
+        importance: float = 0.0,
+        access: float = 0.0,
+        half_life_days: float = 30.0,
+        diversity: float = 0.0,
+        fold: float | None = None,
+        rerank: bool | None = None,
+    ) -> Ranking:
+        """A ranking of checked values.
+
+        Raises:
+            InvalidInput: naming the field, its value and the remedy.
+        """
+        return cls(
+            recency=check_fraction("recency", recency),
+            importance=check_fraction("importance", importance),
+            access=check_fraction("access", access),
+            half_life_days=check_positive("half_life_days", half_life_days, most=36_500.0),
+            diversity=check_fraction("diversity", diversity),
+            fold=None if fold is None else check_positive("fold", fold, most=1.0),
+            rerank=rerank,
+        )
+
+
+PLAIN_RANKING: Final = Ranking()
+"""The order of the scores alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """One question to a store; `Query.of` checks it."""
+    """One question to a store; `Query.of` checks it.
+
+    Args:
+        as_of: answer from what the ledger held at this instant; None for now.
+        valid_at: only memories whose validity (`valid_from`, `valid_to`) includes this instant.
+        now: the caller's clock, to which "yesterday" and recency refer; None for the ledger's.
+    """
 
     text: str
     limit: int
@@ -111,9 +175,12 @@ class Query:
     filter: Filter
     as_of: datetime | None
     explain: bool
+    valid_at: datetime | None = None
+    now: datetime | None = None
+    ranking: Ranking = PLAIN_RANKING
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - all that a question can say
         cls,
         text: str,
         *,
@@ -123,6 +190,9 @@ class Query:
         filter: Filter | None = None,  # noqa: A002 - the field's natural name
         as_of: datetime | str | None = None,
         explain: bool = False,
+        valid_at: datetime | str | None = None,
+        now: datetime | str | None = None,
+        ranking: Ranking = PLAIN_RANKING,
     ) -> Query:
         """A question of checked values.
 
@@ -144,6 +214,9 @@ class Query:
             filter=filter or NO_FILTER,
             as_of=check_instant("as_of", as_of),
             explain=explain,
+            valid_at=check_instant("valid_at", valid_at),
+            now=check_instant("now", now),
+            ranking=ranking,
         )
 
 
@@ -191,3 +264,36 @@ class Hit:
 
 
 _PART_NAMES = ("dense", "lexical", "dense_scaled", "lexical_scaled", "rank")
+
+
+class Hits(list[Hit]):
+    """The answer to a recall: a list of hits, best first, and what there is to say about it.
+
+    Args:
+        hits: the hits.
+        receipt_id: the receipt that this recall leaves; None where receipts are switched off.
+        complete: False if time ran out before everything was looked at: the hits are right, but
+            others may be missing.
+        pending: how many memories of the store wait to be embedded; they are found by words only.
+        searched_by: how vectors and words were searched, such as "exact" or the index's name.
+        timings_ms: how long each part took, in milliseconds.
+    """
+
+    __slots__ = ("complete", "pending", "receipt_id", "searched_by", "timings_ms")
+
+    def __init__(
+        self,
+        hits: Iterable[Hit] = (),
+        *,
+        receipt_id: UUID | None = None,
+        complete: bool = True,
+        pending: int = 0,
+        searched_by: str = "exact",
+        timings_ms: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(hits)
+        self.receipt_id = receipt_id
+        self.complete = complete
+        self.pending = pending
+        self.searched_by = searched_by
+        self.timings_ms: Mapping[str, float] = timings_ms or {}

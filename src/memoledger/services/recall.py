@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memoledger.ledger.search import Candidate
 from memoledger.model import fusion
 from memoledger.model.memory import Memory
-from memoledger.model.recall import Hit, Parts, Query
+from memoledger.model.recall import Hit, Hits, Parts, Query
 from memoledger.model.vectors import Vector, as_unit_vector
 from memoledger.services.context import Context, Scope
 
@@ -29,7 +29,7 @@ async def recall(
     query: Query,
     *,
     embedding: Sequence[float] | NDArray[np.floating] | None = None,
-) -> list[Hit]:
+) -> Hits:
     """The best memories for a query, best first; equal scores in the order of their ids.
 
     A hit's score is the cosine similarity in mode "dense", BM25 in mode "lexical", and the fused
@@ -44,7 +44,7 @@ async def recall(
     """
     vector = await _query_vector(context, query, embedding)
     if query.mode == "dense" and vector is not None and _is_plain(query):
-        return await _nearest(context, scope, query, vector)
+        return Hits(await _nearest(context, scope, query, vector))
     candidates = await context.ledger.search.candidates(
         scope.principal,
         scope.store_id,
@@ -55,7 +55,7 @@ async def recall(
         at_most=max(CANDIDATES_MIN, CANDIDATES_PER_HIT * query.limit),
     )
     ranked = _rank(query, candidates)
-    return await _fetch(context, scope, query, ranked, candidates)
+    return Hits(await _fetch(context, scope, query, ranked, candidates))
 
 
 async def _query_vector(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Hit, Mode
+from memoledger.model.recall import Hits, Mode
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.services.read import Page
 from memoledger.services.remember_many import BATCH_DEFAULT, BulkReport, Item, Progress
@@ -142,9 +142,18 @@ class StoreHandle:
         min_importance: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         as_of: datetime | str | None = None,
+        valid_at: datetime | str | None = None,
+        now: datetime | str | None = None,
+        recency: float = 0.0,
+        importance: float = 0.0,
+        access: float = 0.0,
+        half_life_days: float = 30.0,
+        diversity: float = 0.0,
+        fold: float | None = None,
+        rerank: bool | None = None,
         explain: bool = False,
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find memories, best first.
 
         Args:
@@ -154,6 +163,9 @@ class StoreHandle:
             min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
             types, tags, since, until, min_importance, metadata: see `Filter`.
             as_of: answer from what the ledger held at that instant.
+            valid_at: only what was true at that instant, by `valid_from` and `valid_to`.
+            now: the clock to which words like "yesterday" and recency refer; None for the present.
+            recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
             explain: give each hit its `parts`.
             embedding: the query's vector, to save embedding it.
 
@@ -173,6 +185,15 @@ class StoreHandle:
                 min_importance=min_importance,
                 metadata=metadata,
                 as_of=as_of,
+                valid_at=valid_at,
+                now=now,
+                recency=recency,
+                importance=importance,
+                access=access,
+                half_life_days=half_life_days,
+                diversity=diversity,
+                fold=fold,
+                rerank=rerank,
                 explain=explain,
                 embedding=embedding,
             )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Filter, Hit, Mode, Query
+from memoledger.model.recall import Filter, Hits, Mode, Query, Ranking
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.services import stores
 from memoledger.services.context import Context, Scope
@@ -143,9 +143,18 @@ class StoreHandle:
         min_importance: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         as_of: datetime | str | None = None,
+        valid_at: datetime | str | None = None,
+        now: datetime | str | None = None,
+        recency: float = 0.0,
+        importance: float = 0.0,
+        access: float = 0.0,
+        half_life_days: float = 30.0,
+        diversity: float = 0.0,
+        fold: float | None = None,
+        rerank: bool | None = None,
         explain: bool = False,
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find memories, best first.
 
         Args:
@@ -155,6 +164,9 @@ class StoreHandle:
             min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
             types, tags, since, until, min_importance, metadata: see `Filter`.
             as_of: answer from what the ledger held at that instant.
+            valid_at: only what was true at that instant, by `valid_from` and `valid_to`.
+            now: the clock to which words like "yesterday" and recency refer; None for the present.
+            recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
             explain: give each hit its `parts`.
             embedding: the query's vector, to save embedding it.
 
@@ -177,6 +189,17 @@ class StoreHandle:
             filter=chosen,
             as_of=as_of,
             explain=explain,
+            valid_at=valid_at,
+            now=now,
+            ranking=Ranking.of(
+                recency=recency,
+                importance=importance,
+                access=access,
+                half_life_days=half_life_days,
+                diversity=diversity,
+                fold=fold,
+                rerank=rerank,
+            ),
         )
         return await recall(self._context, self._scope, asked, embedding=embedding)
 
