@@ -306,9 +306,10 @@ class TestAnOpenLedger:
 
         numbers = iter(range(600))
         writing = [asyncio.create_task(write(numbers)) for _ in range(8)]
-        await enough.wait()
-        await asyncio.to_thread(kill_server, self.data_dir(ledger), children=children)
-        await asyncio.gather(*writing)
+        async with asyncio.timeout(PATIENCE_S):
+            await enough.wait()
+            await asyncio.to_thread(kill_server, self.data_dir(ledger), children=children)
+            await asyncio.gather(*writing)
         # Those under way were told so; those that came after waited and were written.
         unavailable = [number for number, what in told.items() if what == "unavailable"]
         assert len(unavailable) <= 8 * 2
