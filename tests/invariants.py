@@ -128,6 +128,30 @@ GROUP BY tenant_id, store_id, private_to, external_id,
 HAVING count(*) > 1
 """
 
+ACCESS_IS_WHAT_RECEIPTS_TELL = """
+SELECT memory_id, told.times, counted.count
+FROM (SELECT r.tenant_id, r.store_id, h.memory_id, count(*) AS times, max(r.recorded_at) AS last
+      FROM memoledger.receipts AS r, unnest(r.memory_ids) AS h (memory_id)
+      WHERE mine(r) AND NOT r.unproven
+        AND NOT EXISTS (SELECT FROM memoledger.memories AS m
+                        WHERE (m.tenant_id, m.store_id, m.memory_id)
+                            = (r.tenant_id, r.store_id, h.memory_id)
+                          AND m.erased_at IS NOT NULL)
+      GROUP BY 1, 2, 3) AS told
+FULL JOIN (SELECT * FROM memoledger.memory_access AS a WHERE mine(a)) AS counted
+     USING (tenant_id, store_id, memory_id)
+WHERE (told.times, told.last) IS DISTINCT FROM (counted.count, counted.last_accessed)
+"""
+
+NO_RECEIPT_TELLS_OF_WHAT_WAS_ERASED = """
+SELECT r.receipt_id, h.memory_id
+FROM memoledger.receipts AS r, unnest(r.memory_ids, r.scores) AS h (memory_id, score)
+JOIN memoledger.memories AS m ON m.memory_id = h.memory_id AND m.erased_at IS NOT NULL
+WHERE mine(r) AND m.tenant_id = r.tenant_id
+  AND (r.struck_at IS NULL OR h.score IS NOT NULL
+       OR num_nonnulls(r.query, r.query_hash, r.filters) > 0)
+"""
+
 INVARIANTS = {
     "versions count from one": VERSIONS_COUNT_FROM_ONE,
     "a version ends where the next begins": A_VERSION_ENDS_WHERE_THE_NEXT_BEGINS,
@@ -137,6 +161,8 @@ INVARIANTS = {
     "the audit commits to what is there": THE_AUDIT_COMMITS_TO_WHAT_IS_THERE,
     "the outbox tells every version once": THE_OUTBOX_TELLS_EVERY_VERSION_ONCE,
     "an identity is held once": AN_IDENTITY_IS_HELD_ONCE,
+    "access is what receipts tell": ACCESS_IS_WHAT_RECEIPTS_TELL,
+    "no receipt tells of what was erased": NO_RECEIPT_TELLS_OF_WHAT_WAS_ERASED,
 }
 
 

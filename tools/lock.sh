@@ -13,10 +13,11 @@ if ! uv=$(command -v uv); then
     uv=build/lock/bin/uv
 fi
 
-# With all extras, because the tests of the remote embedders use the providers' own libraries.
+# With these extras, because the tests of the remote embedders use the providers' own libraries; not
+# with cross-encoder, which brings torch.
 "$uv" pip compile pyproject.toml \
     --group dev \
-    --all-extras \
+    --extra bedrock --extra cohere --extra openai --extra voyageai \
     --universal \
     --python-version 3.11 \
     --generate-hashes \

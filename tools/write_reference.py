@@ -215,8 +215,15 @@ def _values(field: FieldInfo) -> str:
         Path: "path",
         SecretStr: "secret text",
     }
-    named = [words.get(kind, "text") for kind in kinds]
+    named = [_choices(kind) or words.get(kind, "text") for kind in kinds]
     return " ".join([" or ".join(named), _range(field)]).strip()
+
+
+def _choices(kind: object) -> str:
+    """The values of a setting that takes one of a few; empty for any other."""
+    if typing.get_origin(kind) is not typing.Literal:
+        return ""
+    return ", ".join(f"`{choice}`" for choice in typing.get_args(kind))
 
 
 def _kinds(annotation: object) -> tuple[object, ...]:

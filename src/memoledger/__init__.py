@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memoledger.model.context_pack import ContextPack
     from memoledger.model.errors import (
         ConflictError,
         EmbedderError,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         LedgerUnavailable,
         MemoledgerError,
         NotFound,
+        RerankerError,
         SettingsError,
     )
     from memoledger.model.memory import Draft, Memory, Remembered
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConflictError",
+    "ContextPack",
     "Draft",
     "EmbedderError",
     "Filter",
@@ -39,11 +42,13 @@ __all__ = [
     "Memory",
     "NotFound",
     "Remembered",
+    "RerankerError",
     "Settings",
     "SettingsError",
 ]
 
 _HOMES = {
+    "ContextPack": "memoledger.model.context_pack",
     "Draft": "memoledger.model.memory",
     "Filter": "memoledger.model.recall",
     "Hit": "memoledger.model.recall",

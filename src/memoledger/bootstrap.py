@@ -10,16 +10,20 @@ from pathlib import Path
 
 from memoledger.adapters.clock import SystemClock
 from memoledger.adapters.embedders.choose import open_embedder
+from memoledger.adapters.rerankers import open_reranker
 from memoledger.ledger.connect import connected
 from memoledger.ledger.embedded import EmbeddedServer
 from memoledger.ledger.embedding_versions import (
     declare_embedding_version,
     find_embedding_version,
 )
+from memoledger.ledger.indexed_search import Bounds
 from memoledger.ledger.ledger import Ledger
 from memoledger.ledger.migrate import apply_migrations, pending_migrations, prepare_database
+from memoledger.ledger.receipts import keep_receipts_for
 from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.sessions import Sessions
+from memoledger.ledger.store_indexes import Effort, StoreIndexes
 from memoledger.model.analysis import check_language
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import MigrationError
@@ -27,6 +31,7 @@ from memoledger.model.indexing import INDEXED_TEXT_VERSION
 from memoledger.ports import Embedder
 from memoledger.services.context import Context
 from memoledger.services.prepare import Preparer
+from memoledger.services.receipts import ReceiptWriter
 from memoledger.settings import Settings
 
 APP_ROLE = "memoledger_app"
@@ -74,17 +79,43 @@ async def open_application(
         if embedder is None:
             embedder = await embedder_of(settings)
             stack.push_async_callback(embedder.aclose)
+        reranker = open_reranker(settings.reranker, embedder=embedder)
+        if reranker is not None:
+            stack.push_async_callback(reranker.aclose)
         number = await make_ready(settings, place, embedder.version)
         sessions = _sessions(settings, place)
         await sessions.open()
         stack.push_async_callback(sessions.aclose)
+        bounds = Bounds(settings.scans_at_once, settings.scan_timeout_s)
+        ledger = Ledger.over(sessions, embedding_version=number, bounds=bounds)
+        await ledger.receipts.tend()
+        receipts = ReceiptWriter(ledger.receipts, words=settings.receipts, embedding_version=number)
+        stack.push_async_callback(receipts.aclose)
         context = Context(
-            ledger=Ledger.over(sessions, embedding_version=number),
+            ledger=ledger,
             preparer=Preparer(embedder, settings.language),
             clock=SystemClock(),
+            receipts=receipts,
+            reranker=reranker,
+            rerank_by_default=settings.rerank,
         )
         closing = stack.pop_all()
         return Application(context, settings, place, embedder, closing.aclose)
+
+
+@asynccontextmanager
+async def indexing(settings: Settings, place: Place) -> AsyncIterator[StoreIndexes]:
+    """The indexes of stores, over a connection of their own.
+
+    Raises:
+        LedgerUnavailable: the server could not be reached.
+    """
+    async with connected(
+        place.admin_conninfo,
+        attempts=settings.connect_attempts,
+        timeout_s=settings.connect_timeout_s,
+    ) as connection:
+        yield StoreIndexes(connection, Effort(settings.index_memory_mb, settings.index_workers))
 
 
 @asynccontextmanager
@@ -135,6 +166,8 @@ async def make_ready(settings: Settings, place: Place, version: EmbeddingVersion
             await migrate(connection, embedded=place.embedded)
         else:
             await _refuse_pending(connection)
+        if settings.receipts_retention_days is not None:
+            await keep_receipts_for(connection, settings.receipts_retention_days)
         number = await find_embedding_version(connection, version)
         if number is None:
             number = await declare_embedding_version(connection, version)

@@ -47,6 +47,59 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class TokenCounter(Protocol):
+    """Counts tokens as a model does; an embedder that has its tokenizer at hand is one."""
+
+    async def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each of `texts` has, special ones not counted.
+
+        Raises:
+            EmbedderError: the tokenizer could not be loaded.
+        """
+        ...
+
+
+Scores = NDArray[np.float32]
+"""One number for each text, shape (texts,)."""
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Judges texts against a query more closely than a search can, some tens at a time."""
+
+    @property
+    def name(self) -> str:
+        """The method and its model."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How many of a search's best it is worth asking about, 1 to 200."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """What its verdict counts beside the search's score, above 0 to 1."""
+        ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Scores:
+        """Score each of `texts`, higher for a better answer, in an order that fits theirs.
+
+        Returns finite float32 of shape (len(texts),), in a unit of the reranker's own; only the
+        scores of one call compare. Equal texts score alike, whatever their order.
+
+        Raises:
+            InvalidInput: the query or a text is empty, blank, no string, or has lone surrogates.
+            EmbedderError, RerankerError: the model cannot be loaded, failed, or is closed.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release threads and models. Safe to call twice."""
+        ...
+
+
 class Clock(Protocol):
     """Where Python code reads the time; the ledger's own timestamps are PostgreSQL's."""
 

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import platformdirs
 from dotenv import dotenv_values
@@ -83,6 +83,37 @@ class Settings(BaseSettings):
         le=86_400,
         description="Seconds between sweeps of what expired, while a ledger is open; 0 for none.",
     )
+    index_from: int = Field(
+        30_000,
+        ge=0,
+        description="Memories from which a store gets an index of its own, which it loses below "
+        "two thirds of that; 0 for never.",
+    )
+    index_memory_mb: int = Field(
+        2_048,
+        ge=64,
+        le=1_048_576,
+        description="Megabytes that making an index may take; 1,000,000 memories take 1,400.",
+    )
+    index_workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that help the one that makes an index; each takes a core.",
+    )
+    scans_at_once: int = Field(
+        0,
+        ge=0,
+        le=1_000,
+        description="Scans of stores with an index (for a filter or a past instant) that one "
+        "process runs at a time; 0 for as many as there are cores.",
+    )
+    scan_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        le=86_400,
+        description="Seconds such a scan may take before the answer is cut short, and says so.",
+    )
     embedder: str = Field(
         "minilm",
         description="`minilm` for the local model, or provider:model, "
@@ -104,6 +135,24 @@ class Settings(BaseSettings):
         le=3_900,
         description="Shorten embeddings to this length; unset for the model's.",
     )
+    receipts: Literal["full", "hashed", "off"] = Field(
+        "full",
+        description="What is kept of every recall: `full`, or `hashed` for a salted hash in place "
+        "of the question's words, or `off` for nothing.",
+    )
+    receipts_retention_days: int | None = Field(
+        None,
+        ge=0,
+        le=36_500,
+        description="Days that receipts are kept before they are dropped with their month, 0 for "
+        "ever; unset for what the ledger was told before, at first 365.",
+    )
+    reranker: str = Field(
+        "late-interaction",
+        description="What takes a closer look at the best: `late-interaction` for the local model, "
+        "`cross-encoder:MODEL`, or `off`.",
+    )
+    rerank: bool = Field(False, description="Rerank where a recall does not say whether to.")
     language: str = Field(
         "english", description="Stemmer and stop words of lexical search (a Snowball name)."
     )

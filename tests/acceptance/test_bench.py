@@ -16,7 +16,15 @@ from memoledger.surfaces.cli import main
 
 FIELDS = {"bench", "case", "figure", "value", "unit", "floor", "ratio"}
 FIGURES = {
-    "isolation": {"recall@10", "recall p50", "recall p95"},
+    "isolation": {
+        "recall@10",
+        "recall p50",
+        "recall p95",
+        "recall@10, filter keeps 1 %",
+        "recall p50, filter keeps 1 %",
+        "recall@10, filter keeps 0.1 %",
+        "recall p50, filter keeps 0.1 %",
+    },
     "write": {"remember p50", "remember p95", "memories"},
     "scale": {
         "tables on disk, a memory",
@@ -24,13 +32,27 @@ FIGURES = {
         "recall p50, dense",
         "recall p50, lexical",
         "recall p50, hybrid",
+        "recall p50, hybrid, in 50 beside it",
+        "recall@10 against exact, dense",
+        "recall@10 against exact, lexical",
+        "recall@10 against exact, hybrid",
         "remember p50",
+    },
+    "concurrency": {
+        "recalls, of the bare SQL's",
+        "recalls, of the bare model's",
+        "recalls, of both in turn",
+        "recall p50, beside bare SQL",
+        "recall p95, beside bare SQL",
+        "errors",
+        "receipts, of recalls",
     },
 }
 CASES = {
-    "isolation": ["4 users × 100", "one user × 1,000"],
+    "isolation": ["4 users × 100", "one user × 10", "one user × 1,000"],
     "write": ["one, vector given", "many, vectors given", "many, local model"],
     "scale": ["100 memories", "200 memories"],
+    "concurrency": ["8 callers, 100 memories"],
 }
 
 
@@ -40,16 +62,16 @@ def check_rows(bench: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         assert row.keys() == FIELDS
         assert row["bench"] == bench
-        assert row["unit"] in {"fraction", "ms", "/s", "bytes"}
+        assert row["unit"] in {"fraction", "ms", "/s", "bytes", "count"}
         assert math.isfinite(row["value"])
-        assert row["value"] > 0
-        if bench == "scale":
+        assert row["value"] > 0 or row["unit"] == "count"
+        if bench == "scale" or row["unit"] == "count" or "filter" in row["figure"]:
             assert row["floor"] is row["ratio"] is None
         else:
             assert row["ratio"] == pytest.approx(row["value"] / row["floor"])
 
 
-@pytest.mark.parametrize("bench", ["isolation", "write", "scale"])
+@pytest.mark.parametrize("bench", list(CASES))
 def test_every_benchmark_gives_rows(
     bench: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,7 +86,10 @@ def test_every_benchmark_gives_rows(
     assert f"PostgreSQL {record['machine']['postgresql']}" in captured.err.replace("\n", " ")
     if bench == "isolation":
         # So few vectors differ from one another by more than half precision rounds.
-        assert all(row["value"] >= 0.99 for row in rows if row["figure"] == "recall@10")
+        assert all(row["value"] >= 0.99 for row in rows if row["unit"] == "fraction")
+    if bench == "concurrency":
+        found = {row["figure"]: row["value"] for row in rows}
+        assert (found["errors"], found["receipts, of recalls"]) == (0, 1)
 
 
 def test_people_get_a_table_with_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +101,7 @@ def test_people_get_a_table_with_the_machine(capsys: pytest.CaptureFixture[str])
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["bench", "speed"]) == 2
-    assert "isolation, write, scale, all" in capsys.readouterr().err.replace("\n", " ")
+    assert "isolation, write, scale, concurrency, all" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_the_user_s_own_ledger_is_left_alone(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from memoledger.model.analysis import analyse
 from memoledger.model.indexing import indexed_text
 from memoledger.model.memory import Memory
+from memoledger.model.names import named
 
 HALF = 1e-5
 """How far sums of half-precision products may lie apart by the order of their addition."""
@@ -70,8 +71,15 @@ def passes(memory: Memory, asked: Mapping[str, Any]) -> bool:
         and ("since" not in asked or when >= asked["since"])
         and ("until" not in asked or when < asked["until"])
         and memory.importance >= asked.get("min_importance", 0)
+        and ("valid_at" not in asked or was_true(memory, asked["valid_at"]))
         and contains(memory.metadata, asked.get("metadata", {}))
     )
+
+
+def was_true(memory: Memory, at: datetime) -> bool:
+    """Whether what it says was true at an instant; an end that is not given is open."""
+    begun = memory.valid_from is None or memory.valid_from <= at
+    return begun and (memory.valid_to is None or memory.valid_to > at)
 
 
 def contains(whole: object, part: object) -> bool:
@@ -113,6 +121,8 @@ def recall(
         and (min_similarity is None or dense[place] >= min_similarity)
     ]
     fused = fuse([dense[place] for place in kept], [lexical[place] for place in kept])
+    names = [str(passing[place].memory.metadata.get("speaker") or "") for place in kept]
+    fused = with_names(fused, names, text)
     scores = {"dense": dense, "lexical": lexical, "hybrid": dict(zip(kept, fused, strict=True))}
     found = [
         Scored(passing[place].memory, dense[place], lexical[place], scores[mode][place])
@@ -145,14 +155,33 @@ def bm25(version: Version, text: str, shown: Sequence[Version]) -> float:
 
 
 def fuse(dense: Sequence[float], lexical: Sequence[float]) -> list[float]:
-    """Half and half, after cosines are placed between their least and best, and words by theirs."""
+    """By clarity, after cosines are placed between their least and best, and words by theirs."""
     if not dense:
         return []
     spread = max(max(dense) - min(dense), 0.05)
     near = [1 - (max(dense) - one) / spread for one in dense]
     if max(lexical) == 0:
         return near
-    return [(d + s / max(lexical)) / 2 for d, s in zip(near, lexical, strict=True)]
+    clear, plain = math.sqrt(clarity(dense)), math.sqrt(clarity(lexical))
+    weight = clear / (clear + plain) if clear + plain else 0.5
+    return [
+        weight * d + (1 - weight) * s / max(lexical) for d, s in zip(near, lexical, strict=True)
+    ]
+
+
+def clarity(scores: Sequence[float]) -> float:
+    """Standard deviations between the mean and the best."""
+    deviation = float(np.std(scores))
+    return (max(scores) - float(np.mean(scores))) / deviation if deviation > 1e-6 else 0.0
+
+
+def with_names(scores: Sequence[float], speakers: Sequence[str], text: str) -> list[float]:
+    """15 % more for those whose speaker is named, where that tells any two apart."""
+    found = named(text, [name for name in speakers if name])
+    shares = [found.get(name, 0.0) if name else 1.0 for name in speakers]
+    if not found or len(set(shares)) < 2:
+        return list(scores)
+    return [(score + 0.15 * share) / 1.15 for score, share in zip(scores, shares, strict=True)]
 
 
 def assert_same(hits: Sequence[Any], exact: Sequence[Scored], limit: int, *, mode: str) -> None:

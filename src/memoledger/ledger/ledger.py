@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memoledger.ledger.indexed_search import DEFAULT_BOUNDS, Bounds
 from memoledger.ledger.maintenance import Maintenance
 from memoledger.ledger.memories import Memories
+from memoledger.ledger.neighbours import Neighbours
+from memoledger.ledger.receipts import Receipts
 from memoledger.ledger.search import Search
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.stores import Stores
@@ -23,17 +26,23 @@ class Ledger:
     stores: Stores
     memories: Memories
     search: Search
+    neighbours: Neighbours
     maintenance: Maintenance
+    receipts: Receipts
     embedding_version: int
 
     @classmethod
-    def over(cls, sessions: Sessions, *, embedding_version: int) -> Ledger:
+    def over(
+        cls, sessions: Sessions, *, embedding_version: int, bounds: Bounds = DEFAULT_BOUNDS
+    ) -> Ledger:
         """The aggregates over a pool."""
         return cls(
             sessions=sessions,
             stores=Stores(sessions),
             memories=Memories(sessions),
-            search=Search(sessions),
+            search=Search(sessions, bounds),
+            neighbours=Neighbours(sessions),
             maintenance=Maintenance(sessions),
+            receipts=Receipts(sessions),
             embedding_version=embedding_version,
         )

@@ -23,6 +23,7 @@ from memoledger.ledger.memory_rows import (
 from memoledger.ledger.round_trip import Call
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
+from memoledger.ledger.vector_types import as_vector
 from memoledger.model.embedding import View
 from memoledger.model.memory import CheckedDraft, Memory, Remembered
 from memoledger.model.principal import Principal
@@ -48,6 +49,19 @@ class Known:
     memory_id: UUID
     version: int
     content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Comparable:
+    """A version's content, as it is compared with others'.
+
+    Args:
+        content_hash: SHA-256 of the normalised content.
+        vector: the body's unit vector; None while it waits to be embedded.
+    """
+
+    content_hash: bytes
+    vector: Vector | None
 
 
 Identity = tuple[str | None, bytes | None, str | None]
@@ -154,6 +168,27 @@ class Memories:
         call = (_SQL["version_vectors"], params)
         [rows] = await self._sessions.run(principal, memory.store_id, call)
         return {view: np.array(numbers, dtype=np.float32) for view, numbers in rows}
+
+    async def comparable(
+        self,
+        principal: Principal,
+        store_id: UUID,
+        versions: Sequence[tuple[UUID, int]],
+        embedding_version: int,
+    ) -> dict[UUID, Comparable]:
+        """What tells the given versions (id and version) apart, by id; erased ones are left out."""
+        params = {
+            "store_id": store_id,
+            "memory_ids": [memory_id for memory_id, _ in versions],
+            "versions": [version for _, version in versions],
+            "embedding_version": embedding_version,
+        }
+        call = (_SQL["comparable_versions"], params)
+        [rows] = await self._sessions.run(principal, store_id, call)
+        return {
+            memory_id: Comparable(bytes(digest), as_vector(sent))
+            for memory_id, digest, sent in rows
+        }
 
     async def holder(
         self, principal: Principal, store_id: UUID, draft: CheckedDraft

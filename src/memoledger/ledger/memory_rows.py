@@ -65,6 +65,7 @@ def filter_params(filter: Filter) -> dict[str, Any]:  # noqa: A002 - the field's
         "until": filter.until,
         "min_importance": filter.min_importance,
         "metadata": None if filter.metadata is None else Jsonb(dict(filter.metadata)),
+        "valid_at": filter.valid_at,
     }
 
 

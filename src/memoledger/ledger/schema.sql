@@ -5,6 +5,10 @@ CREATE SCHEMA memoledger;
 
 CREATE SCHEMA memoledger_system;
 
+CREATE FUNCTION memoledger.asking_share(content text) RETURNS real
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((content IS NULL) OR (content !~~ '%?%'::text)) THEN (0)::double precision ELSE ((1)::double precision - ((char_length(regexp_replace("right"(content, 2000), '[^.!?]+[?]+\s*'::text, ''::text, 'g'::text)))::real / (char_length("right"(content, 2000)))::double precision)) END;
+
 CREATE FUNCTION memoledger.audit_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -62,12 +66,56 @@ BEGIN
             USING ERRCODE = 'insufficient_privilege',
                   HINT = 'A version that its creator keeps private can be erased by its creator only.';
     END IF;
+    PERFORM memoledger_system.erase_from_indexes(n.tenant_id, n.store_id, n.memory_ids)
+    FROM (SELECT r.tenant_id, r.store_id, array_agg(DISTINCT r.memory_id) AS memory_ids
+          FROM new_rows AS r WHERE r.erased_at IS NOT NULL GROUP BY r.tenant_id, r.store_id) AS n;
     DELETE FROM memoledger.embeddings AS e USING new_rows AS n
     WHERE n.erased_at IS NOT NULL AND e.tenant_id = n.tenant_id AND e.store_id = n.store_id
       AND e.family = 'memory' AND e.owner_id = n.memory_id;
     DELETE FROM memoledger.term_vectors AS t USING new_rows AS n
     WHERE n.erased_at IS NOT NULL AND t.tenant_id = n.tenant_id AND t.store_id = n.store_id
       AND t.family = 'memory' AND t.owner_id = n.memory_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION memoledger.count_accesses() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    late record;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(memoledger.receipts_lock(s.tenant_id, s.store_id))
+    FROM (SELECT DISTINCT n.tenant_id, n.store_id FROM new_rows AS n ORDER BY 1, 2) AS s;
+    FOR late IN WITH returned AS MATERIALIZED (
+        SELECT n.tenant_id, n.store_id, h.memory_id, n.recorded_at, n.unproven, m.private_to, m.erased_at
+        FROM new_rows AS n
+        CROSS JOIN LATERAL unnest(n.memory_ids, n.versions) AS h (memory_id, version)
+        CROSS JOIN LATERAL (
+            SELECT * FROM memoledger.memories AS m
+            WHERE m.tenant_id = n.tenant_id AND m.store_id = n.store_id AND m.memory_id = h.memory_id
+              AND m.version = h.version AND (m.private_to IS NULL OR m.private_to = n.user_id)
+            OFFSET 0 -- looked up one by one, whatever the planner takes the store's size for
+        ) AS m
+    ), counted AS (
+        INSERT INTO memoledger.memory_access AS a (tenant_id, store_id, memory_id, last_accessed, count, private_to)
+        SELECT r.tenant_id, r.store_id, r.memory_id, max(r.recorded_at), count(*), max(r.private_to)
+        FROM returned AS r
+        WHERE r.erased_at IS NULL AND NOT r.unproven
+        GROUP BY r.tenant_id, r.store_id, r.memory_id
+        -- All writers take the rows in one order, so that none waits for another in a circle.
+        ORDER BY r.tenant_id, r.store_id, r.memory_id
+        ON CONFLICT (tenant_id, store_id, memory_id) DO UPDATE
+        SET count = a.count + EXCLUDED.count, last_accessed = greatest(a.last_accessed, EXCLUDED.last_accessed),
+            private_to = EXCLUDED.private_to
+    )
+    SELECT r.tenant_id, r.store_id, array_agg(DISTINCT r.memory_id) AS memory_ids
+    FROM returned AS r WHERE r.erased_at IS NOT NULL
+    GROUP BY r.tenant_id, r.store_id
+    LOOP
+        PERFORM memoledger.strike(late.tenant_id, late.store_id, late.memory_ids);
+    END LOOP;
     RETURN NULL;
 END
 $$;
@@ -90,6 +138,15 @@ BEGIN
                    AND (g.access = 'write' OR least_access = 'read'));
 END
 $$;
+
+CREATE FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof((metadata -> 'order'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'order'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn_index'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn_index'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'position'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'position'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN ((occurred_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at <= '9999-12-31 00:00:00+00'::timestamp with time zone)) THEN (EXTRACT(epoch FROM (occurred_at - '2000-01-01 00:00:00+00'::timestamp with time zone)))::double precision ELSE (0)::double precision END;
+
+CREATE FUNCTION memoledger.thread_of(metadata jsonb) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (metadata ?| '{conversation_id,conversation,thread_id,thread,chat_id,session_id,session,document_id,order,turn,turn_index,position}'::text[]) THEN (md5(((COALESCE((metadata ->> 'conversation_id'::text), (metadata ->> 'conversation'::text), (metadata ->> 'thread_id'::text), (metadata ->> 'thread'::text), (metadata ->> 'chat_id'::text), (metadata ->> 'document_id'::text), ''::text) || '
+'::text) || COALESCE((metadata ->> 'session_id'::text), (metadata ->> 'session'::text), ''::text))))::uuid ELSE NULL::uuid END;
 
 CREATE TABLE memoledger.memories (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -124,6 +181,9 @@ END) STORED COLLATE pg_catalog."C",
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     content_hash bytea,
     salt bytea DEFAULT uuid_send(gen_random_uuid()),
+    thread uuid GENERATED ALWAYS AS (memoledger.thread_of(metadata)) STORED,
+    place double precision GENERATED ALWAYS AS (memoledger.place_of(metadata, occurred_at)) STORED NOT NULL,
+    asks real GENERATED ALWAYS AS (memoledger.asking_share(content)) STORED NOT NULL,
     CONSTRAINT memory_erased_is_empty CHECK (((erased_at IS NULL) OR ((content IS NULL) AND (title IS NULL) AND (summary IS NULL) AND (source IS NULL) AND (external_id IS NULL) AND (content_hash IS NULL) AND (salt IS NULL) AND (tags = '{}'::text[]) AND (subject_refs = '{}'::text[]) AND (metadata = '{}'::jsonb)))),
     CONSTRAINT memory_has_content_until_erased CHECK (((erased_at IS NOT NULL) OR ((content <> ''::text) AND (octet_length(content_hash) = 32) AND (octet_length(salt) = 16)))),
     CONSTRAINT memory_importance_is_a_fraction CHECK (((importance >= (0)::double precision) AND (importance <= (1)::double precision))),
@@ -147,6 +207,9 @@ ALTER TABLE ONLY memoledger.memories ALTER COLUMN subject_refs SET STATISTICS 0;
 ALTER TABLE ONLY memoledger.memories ALTER COLUMN metadata SET STATISTICS 0;
 ALTER TABLE ONLY memoledger.memories ALTER COLUMN content_hash SET STATISTICS 0;
 ALTER TABLE ONLY memoledger.memories ALTER COLUMN salt SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN thread SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN place SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memories ALTER COLUMN asks SET STATISTICS 0;
 
 ALTER TABLE ONLY memoledger.memories FORCE ROW LEVEL SECURITY;
 
@@ -156,6 +219,12 @@ COMMENT ON COLUMN memoledger.memories.private_to IS 'The one user who may read i
 
 COMMENT ON COLUMN memoledger.memories.salt IS 'Makes the audit''s commitment unguessable; erasing it makes the commitment meaningless.';
 
+COMMENT ON COLUMN memoledger.memories.thread IS 'The conversation, session or document it is part of; NULL where it stands alone.';
+
+COMMENT ON COLUMN memoledger.memories.place IS 'Where it stands in its thread; equals are in the order of their ids.';
+
+COMMENT ON COLUMN memoledger.memories.asks IS 'Which share of its text is questions.';
+
 CREATE FUNCTION memoledger.memory_commitment(m memoledger.memories) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN encode(sha256(((m).salt || convert_to((jsonb_build_array((m).content, (m).title, (m).summary, (m).source, (m).external_id, (m).tags, (m).subject_refs, (m).metadata))::text, 'UTF8'::name))), 'hex'::text);
@@ -163,6 +232,22 @@ CREATE FUNCTION memoledger.memory_commitment(m memoledger.memories) RETURNS text
 CREATE FUNCTION memoledger.memory_facts(m memoledger.memories) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN jsonb_build_object('commitment', memoledger.memory_commitment(m), 'type', (m).type, 'importance', (m).importance, 'privacy', (m).privacy, 'created_by', (m).created_by, 'occurred_at', (m).occurred_at, 'valid_from', (m).valid_from, 'valid_to', (m).valid_to, 'expires_at', (m).expires_at, 'recorded_at', (m).recorded_at, 'superseded_at', (m).superseded_at, 'deleted_at', (m).deleted_at, 'erased_at', (m).erased_at);
+
+CREATE FUNCTION memoledger.owned_store_ids() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    scope text := current_setting('app.current_store_id', true);
+BEGIN
+    IF scope <> '' THEN
+        RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s
+                     WHERE s.store_id = scope::uuid AND s.owner_id = current_setting('app.current_user', true));
+    END IF;
+    RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s
+                 WHERE s.owner_id = current_setting('app.current_user', true));
+END
+$$;
 
 CREATE FUNCTION memoledger.readable_store_ids() RETURNS uuid[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -177,6 +262,10 @@ BEGIN
     RETURN ARRAY(SELECT s.store_id FROM memoledger.stores AS s);
 END
 $$;
+
+CREATE FUNCTION memoledger.receipts_lock(of_tenant text, of_store uuid) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN hashtextextended(((('memoledger.receipts '::text || of_tenant) || ' '::text) || (of_store)::text), (0)::bigint);
 
 CREATE FUNCTION memoledger.record_memories_closed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -314,12 +403,68 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION memoledger.refuse_receipt_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.struck_at IS NOT NULL
+       AND NOT EXISTS (SELECT FROM unnest(NEW.scores, OLD.scores) AS s (now, before)
+                       WHERE s.now IS NOT NULL AND s.now IS DISTINCT FROM s.before)
+       AND (NEW.tenant_id, NEW.receipt_id, NEW.user_id, NEW.store_id, NEW.recorded_at, NEW.embedding_version, NEW.at_most,
+            NEW.pending, NEW.complete, NEW.unproven, NEW.mode, NEW.searched_by, NEW.private_to, NEW.memory_ids,
+            NEW.versions, NEW.timings_ms)
+           IS NOT DISTINCT FROM
+           (OLD.tenant_id, OLD.receipt_id, OLD.user_id, OLD.store_id, OLD.recorded_at, OLD.embedding_version, OLD.at_most,
+            OLD.pending, OLD.complete, OLD.unproven, OLD.mode, OLD.searched_by, OLD.private_to, OLD.memory_ids,
+            OLD.versions, OLD.timings_ms) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'receipts are append-only: % is refused for every role', TG_OP
+        USING ERRCODE = 'insufficient_privilege', HINT = 'An erasure strikes the question; retention drops whole months.';
+END
+$$;
+
 CREATE FUNCTION memoledger.refuse_truncate() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION '% is never truncated: the audit would not know of it', TG_TABLE_NAME
         USING ERRCODE = 'restrict_violation', HINT = 'Delete its rows.';
+END
+$$;
+
+CREATE FUNCTION memoledger.strike(of_tenant text, of_store uuid, erased uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    UPDATE memoledger.receipts AS r
+    SET query = NULL, query_hash = NULL, filters = NULL, struck_at = clock_timestamp(),
+        scores = ARRAY(SELECT CASE WHEN h.memory_id = ANY (erased) THEN NULL ELSE h.score END
+                       FROM unnest(r.memory_ids, r.scores) WITH ORDINALITY AS h (memory_id, score, place)
+                       ORDER BY h.place)
+    WHERE r.memory_ids && erased AND r.tenant_id = of_tenant AND r.store_id = of_store;
+END
+$$;
+
+CREATE FUNCTION memoledger.strike_receipts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    gone record;
+BEGIN
+    FOR gone IN
+        SELECT n.tenant_id, n.store_id, array_agg(DISTINCT n.memory_id) AS memory_ids
+        FROM new_rows AS n WHERE n.erased_at IS NOT NULL
+        GROUP BY n.tenant_id, n.store_id ORDER BY n.tenant_id, n.store_id
+    LOOP
+        PERFORM pg_advisory_xact_lock(memoledger.receipts_lock(gone.tenant_id, gone.store_id));
+        DELETE FROM memoledger.memory_access AS a
+        WHERE a.tenant_id = gone.tenant_id AND a.store_id = gone.store_id AND a.memory_id = ANY (gone.memory_ids);
+        PERFORM memoledger.strike(gone.tenant_id, gone.store_id, gone.memory_ids);
+    END LOOP;
+    RETURN NULL;
 END
 $$;
 
@@ -360,6 +505,15 @@ BEGIN
     SELECT count(*) INTO swept FROM closed;
     PERFORM set_config('app.current_user', coalesce(caller, ''), true);
     RETURN swept = batch;
+END
+$$;
+
+CREATE FUNCTION memoledger.tend_receipts() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM memoledger_system.tend_receipts_at(now());
 END
 $$;
 
@@ -412,6 +566,90 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION memoledger_system.drop_store_index(of_tenant text, of_store uuid, of_build integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    EXECUTE format('DROP VIEW IF EXISTS memoledger.store_nearest_%s', of_build);
+    EXECUTE format('DROP TABLE IF EXISTS memoledger.store_vectors_%s', of_build);
+    DELETE FROM memoledger.store_postings AS p
+    WHERE p.tenant_id = of_tenant AND p.store_id = of_store AND p.build = of_build;
+    DELETE FROM memoledger.store_indexes AS x
+    WHERE x.tenant_id = of_tenant AND x.store_id = of_store AND x.build = of_build;
+END
+$$;
+
+CREATE FUNCTION memoledger_system.erase_from_build(of_tenant text, of_store uuid, of_build integer, memory_ids uuid[], terms integer[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    IF to_regclass('memoledger.store_vectors_' || of_build) IS NOT NULL THEN
+        EXECUTE format('DELETE FROM memoledger.store_vectors_%s WHERE tenant_id = $1 AND owner_id = ANY ($2)', of_build)
+        USING of_tenant, memory_ids;
+    END IF;
+    UPDATE memoledger.store_postings AS p
+    SET owner_ids = ARRAY(SELECT CASE WHEN o.id = ANY (memory_ids) THEN '00000000-0000-0000-0000-000000000000' ELSE o.id END
+                          FROM unnest(p.owner_ids) WITH ORDINALITY AS o (id, place) ORDER BY o.place)
+    WHERE p.tenant_id = of_tenant AND p.store_id = of_store AND p.build = of_build
+      AND (terms IS NULL OR p.term = ANY (terms)) AND p.owner_ids && memory_ids;
+END
+$_$;
+
+CREATE FUNCTION memoledger_system.erase_from_indexes(of_tenant text, of_store uuid, memory_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    found record;
+    terms integer[];
+BEGIN
+    FOR found IN
+        SELECT x.build FROM memoledger.store_indexes AS x
+        WHERE x.tenant_id = of_tenant AND x.store_id = of_store ORDER BY x.build FOR SHARE
+    LOOP
+        -- A sparse vector's text is {term:weight,…}/dimensions.
+        terms := coalesce(terms, ARRAY(
+            SELECT DISTINCT split_part(pair, ':', 1)::integer
+            FROM memoledger.term_vectors AS t,
+                 string_to_table(split_part(ltrim(t.weights::text, '{'), '}', 1), ',') AS pair
+            WHERE t.tenant_id = of_tenant AND t.store_id = of_store AND t.family = 'memory'
+              AND t.owner_id = ANY (memory_ids) AND pair <> ''));
+        PERFORM memoledger_system.erase_from_build(of_tenant, of_store, found.build, memory_ids, terms);
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION memoledger_system.least_id_from(instant timestamp without time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((lpad(to_hex(((EXTRACT(epoch FROM instant) * (1000)::numeric))::bigint), 12, '0'::text) || '00000000000000000000'::text))::uuid;
+
+CREATE FUNCTION memoledger_system.make_store_vectors(of_build integer, dimensions integer) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    name   CONSTANT text := 'store_vectors_' || of_build;
+    halves CONSTANT text := (SELECT format('%I.halfvec', n.nspname) FROM pg_type AS t JOIN pg_namespace AS n
+                             ON n.oid = t.typnamespace WHERE t.typname = 'halfvec');
+BEGIN
+    EXECUTE format('CREATE TABLE memoledger.%I (tenant_id text COLLATE "C" NOT NULL, owner_id uuid NOT NULL, '
+                   'version integer NOT NULL, view text COLLATE "C" NOT NULL, embedding %s(%s) NOT NULL, '
+                   'PRIMARY KEY (tenant_id, owner_id, version, view))', name, halves, dimensions);
+    EXECUTE format('ALTER TABLE memoledger.%I ALTER COLUMN embedding SET STORAGE PLAIN', name);
+    PERFORM memoledger_system.take_no_samples(format('memoledger.%I', name)::regclass);
+    EXECUTE format('ALTER TABLE memoledger.%I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE memoledger.%I FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY maintenance ON memoledger.%I TO memoledger_owner USING (true) WITH CHECK (true)', name);
+    EXECUTE format('CREATE VIEW memoledger.store_nearest_%s AS SELECT v.tenant_id, v.owner_id, v.version, v.view, v.embedding '
+                   'FROM memoledger.%I AS v WHERE (SELECT x.tenant_id = memoledger.current_tenant() '
+                   'AND x.store_id = ANY (memoledger.readable_store_ids()) '
+                   'FROM memoledger.store_indexes AS x WHERE x.build = %s)', of_build, name, of_build);
+    EXECUTE format('GRANT SELECT ON memoledger.store_nearest_%s TO memoledger_app', of_build);
+END
+$$;
+
 CREATE FUNCTION memoledger_system.take_no_samples(of_table regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -443,6 +681,52 @@ BEGIN
     END LOOP;
 END
 $_$;
+
+CREATE FUNCTION memoledger_system.tend_receipts_at(instant timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    present CONSTANT timestamp := instant AT TIME ZONE 'UTC';
+    month   timestamp;
+    part    text;
+    kept    integer;
+BEGIN
+    FOR month IN SELECT date_trunc('month', present) + n * interval '1 month' FROM generate_series(0, 1) AS n LOOP
+        part := 'receipts_' || to_char(month, 'YYYY_MM');
+        CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relname = part AND relnamespace = 'memoledger'::regnamespace);
+        PERFORM pg_advisory_xact_lock(hashtext('memoledger'), hashtext('receipts'));
+        -- Another may have made it while this one waited.
+        CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relname = part AND relnamespace = 'memoledger'::regnamespace);
+        -- Attached rather than created in place: ATTACH lets reads and writes go on.
+        EXECUTE format('CREATE TABLE memoledger.%I (LIKE memoledger.receipts INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part);
+        EXECUTE format('ALTER TABLE memoledger.receipts ATTACH PARTITION memoledger.%I FOR VALUES FROM (%L) TO (%L)', part,
+                       memoledger_system.least_id_from(month), memoledger_system.least_id_from(month + interval '1 month'));
+        PERFORM memoledger_system.take_no_samples(format('memoledger.%I', part)::regclass);
+        EXECUTE format('ALTER TABLE memoledger.%I ALTER COLUMN memory_ids SET STATISTICS 0, '
+                       'ALTER COLUMN versions SET STATISTICS 0, ALTER COLUMN scores SET STATISTICS 0', part);
+        -- Reached only through the parent, whose policies apply; directly, the partition shows nothing.
+        EXECUTE format('ALTER TABLE memoledger.%I ENABLE ROW LEVEL SECURITY', part);
+        EXECUTE format('ALTER TABLE memoledger.%I FORCE ROW LEVEL SECURITY', part);
+        EXECUTE format('CREATE POLICY maintenance ON memoledger.%I TO memoledger_owner USING (true) WITH CHECK (true)', part);
+    END LOOP;
+    SELECT r.days INTO kept FROM memoledger_system.receipt_retention AS r;
+    FOR part IN
+        SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+        WHERE kept > 0 AND i.inhparent = 'memoledger.receipts'::regclass
+          AND to_date(substr(c.relname, length('receipts_') + 1), 'YYYY_MM')::timestamp
+              + interval '1 month' + kept * interval '1 day' <= present
+    LOOP
+        -- Writers of receipts wait meanwhile; whoever reads long is not waited for: there is a next time.
+        BEGIN
+            PERFORM set_config('lock_timeout', '1s', true);
+            EXECUTE format('DROP TABLE memoledger.%I', part);
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
+    END LOOP;
+END
+$$;
 
 CREATE TABLE memoledger.audit_records (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -491,6 +775,7 @@ CREATE TABLE memoledger.embeddings (
     expires_at timestamp with time zone,
     private_to text COLLATE pg_catalog."C",
     embedding public.halfvec NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT embedding_family_is_known CHECK ((family = ANY (ARRAY['chunk'::text, 'memory'::text, 'summary'::text, 'profile'::text]))),
     CONSTRAINT embedding_view_is_known CHECK ((view = ANY (ARRAY['body'::text, 'title'::text, 'summary'::text])))
 )
@@ -520,6 +805,23 @@ ALTER TABLE ONLY memoledger.grants FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE memoledger.grants IS 'The right of a user to read, or read and write, a store of another user.';
 
+CREATE TABLE memoledger.memory_access (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    memory_id uuid NOT NULL,
+    last_accessed timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    private_to text COLLATE pg_catalog."C",
+    CONSTRAINT memory_access_counts_from_one CHECK ((count >= 1))
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY memoledger.memory_access ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.memory_access ALTER COLUMN private_to SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.memory_access FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.memory_access IS 'How often each memory was returned by a recall, and when last; counted from the receipts as they are written.';
+
 CREATE TABLE memoledger.outbox (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
     outbox_id bigint NOT NULL,
@@ -544,6 +846,146 @@ ALTER TABLE memoledger.outbox ALTER COLUMN outbox_id ADD GENERATED ALWAYS AS IDE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE memoledger.receipt_salts (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    salt bytea DEFAULT uuid_send(gen_random_uuid()) NOT NULL
+);
+ALTER TABLE ONLY memoledger.receipt_salts ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipt_salts ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipt_salts ALTER COLUMN salt SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.receipt_salts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.receipt_salts IS 'Salts of hashed questions, one a user, whom alone it is shown to; without it the hashes mean nothing.';
+
+CREATE TABLE memoledger.receipts (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    receipt_id uuid NOT NULL,
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    struck_at timestamp with time zone,
+    embedding_version integer,
+    at_most integer NOT NULL,
+    pending integer NOT NULL,
+    complete boolean NOT NULL,
+    unproven boolean NOT NULL,
+    mode text NOT NULL COLLATE pg_catalog."C",
+    searched_by text NOT NULL COLLATE pg_catalog."C",
+    private_to text COLLATE pg_catalog."C",
+    query text,
+    query_hash bytea,
+    filters jsonb,
+    memory_ids uuid[] NOT NULL,
+    versions integer[] NOT NULL,
+    scores double precision[] NOT NULL,
+    timings_ms jsonb NOT NULL,
+    CONSTRAINT receipt_has_a_question_or_its_hash CHECK (((query IS NULL) OR (query_hash IS NULL))),
+    CONSTRAINT receipt_hits_are_of_one_length CHECK (((cardinality(memory_ids) = cardinality(versions)) AND (cardinality(memory_ids) = cardinality(scores)))),
+    CONSTRAINT receipt_is_private_to_its_asker CHECK ((private_to = user_id)),
+    CONSTRAINT receipt_mode_is_known CHECK ((mode = ANY (ARRAY['hybrid'::text, 'dense'::text, 'lexical'::text]))),
+    CONSTRAINT receipt_struck_says_nothing CHECK (((struck_at IS NULL) OR ((query IS NULL) AND (query_hash IS NULL) AND (filters IS NULL))))
+)
+PARTITION BY RANGE (receipt_id);
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN mode SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN searched_by SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN private_to SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN query SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN query_hash SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN filters SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN memory_ids SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN versions SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN scores SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.receipts ALTER COLUMN timings_ms SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.receipts FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.receipts IS 'One recall each; written once, struck by erasures, dropped by the month once old.';
+
+COMMENT ON COLUMN memoledger.receipts.unproven IS 'The asker could no longer read the store when it was written: kept, and shown to the asker alone.';
+
+COMMENT ON COLUMN memoledger.receipts.private_to IS 'The asker, where the answer holds what they keep private: then the store''s owner does not see it.';
+
+CREATE TABLE memoledger.store_indexes (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    build integer NOT NULL,
+    embedding_version integer NOT NULL,
+    state text DEFAULT 'building'::text NOT NULL COLLATE pg_catalog."C",
+    progress double precision DEFAULT 0 NOT NULL,
+    covers_until timestamp with time zone,
+    texts bigint DEFAULT 0 NOT NULL,
+    vectors bigint DEFAULT 0 NOT NULL,
+    segments integer DEFAULT 0 NOT NULL,
+    ef_search integer,
+    recall double precision,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    built_at timestamp with time zone,
+    retired_at timestamp with time zone,
+    CONSTRAINT store_index_progress_is_a_fraction CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision))),
+    CONSTRAINT store_index_state_is_known CHECK ((state = ANY (ARRAY['building'::text, 'ready'::text, 'retired'::text])))
+);
+ALTER TABLE ONLY memoledger.store_indexes ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_indexes ALTER COLUMN state SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.store_indexes FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.store_indexes IS 'The indexes of stores that outgrew exact search: what they cover, how far they are, how well they find.';
+
+COMMENT ON COLUMN memoledger.store_indexes.covers_until IS 'What was written before this instant is in it; later rows are searched exactly.';
+
+COMMENT ON COLUMN memoledger.store_indexes.ef_search IS 'How widely the graph is searched to find what an exact search finds; null where no width does, and vectors are searched exactly.';
+
+COMMENT ON COLUMN memoledger.store_indexes.recall IS 'Of the ten nearest of vectors that were not in it, the part it found, when it was made.';
+
+ALTER TABLE memoledger.store_indexes ALTER COLUMN build ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME memoledger.store_indexes_build_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE memoledger.store_postings (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    store_id uuid NOT NULL,
+    build integer NOT NULL,
+    term integer NOT NULL,
+    private_to text NOT NULL COLLATE pg_catalog."C",
+    segment integer NOT NULL,
+    block integer NOT NULL,
+    texts bigint NOT NULL,
+    lengths bigint NOT NULL,
+    postings integer NOT NULL,
+    best real NOT NULL,
+    owner_ids uuid[] NOT NULL,
+    impacts real[] NOT NULL
+);
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN term SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN private_to SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN best SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN owner_ids SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN owner_ids SET STORAGE MAIN;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN impacts SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.store_postings ALTER COLUMN impacts SET STORAGE MAIN;
+
+ALTER TABLE ONLY memoledger.store_postings FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.store_postings IS 'Which memories of a large store have a term, in blocks; private ones in blocks of their own.';
+
+COMMENT ON COLUMN memoledger.store_postings.private_to IS 'The one user who may read these memories; empty for all who may read the store.';
+
+COMMENT ON COLUMN memoledger.store_postings.texts IS 'In the first block of a segment: how many memories of it have the term; otherwise 0.';
+
+COMMENT ON COLUMN memoledger.store_postings.best IS 'The largest of the impacts; no later block of the segment has a larger one.';
+
+COMMENT ON COLUMN memoledger.store_postings.impacts IS 'The term''s weight times the text''s length factor at the mean length when the segment was made.';
 
 CREATE TABLE memoledger.stores (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -595,6 +1037,7 @@ CREATE TABLE memoledger.term_vectors (
     private_to text COLLATE pg_catalog."C",
     length integer NOT NULL,
     weights public.sparsevec NOT NULL,
+    written_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT term_vector_family_is_known CHECK ((family = ANY (ARRAY['chunk'::text, 'memory'::text, 'summary'::text, 'profile'::text])))
 );
 ALTER TABLE ONLY memoledger.term_vectors ALTER COLUMN tenant_id SET STATISTICS 0;
@@ -655,6 +1098,17 @@ CREATE TABLE memoledger_system.migrations (
 
 ALTER TABLE ONLY memoledger_system.migrations FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE memoledger_system.receipt_retention (
+    one boolean DEFAULT true NOT NULL,
+    days integer NOT NULL,
+    CONSTRAINT receipt_retention_days_check CHECK (((days >= 0) AND (days <= 36500))),
+    CONSTRAINT receipt_retention_one_check CHECK (one)
+);
+
+ALTER TABLE ONLY memoledger_system.receipt_retention FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger_system.receipt_retention IS 'Days that receipts are kept, 0 for ever; set by whoever may migrate.';
+
 ALTER TABLE ONLY memoledger.audit_records
     ADD CONSTRAINT audit_records_pkey PRIMARY KEY (tenant_id, audit_id);
 
@@ -667,8 +1121,23 @@ ALTER TABLE ONLY memoledger.grants
 ALTER TABLE ONLY memoledger.memories
     ADD CONSTRAINT memories_pkey PRIMARY KEY (tenant_id, store_id, memory_id, version);
 
+ALTER TABLE ONLY memoledger.memory_access
+    ADD CONSTRAINT memory_access_pkey PRIMARY KEY (tenant_id, store_id, memory_id);
+
 ALTER TABLE ONLY memoledger.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (tenant_id, outbox_id);
+
+ALTER TABLE ONLY memoledger.receipt_salts
+    ADD CONSTRAINT receipt_salts_pkey PRIMARY KEY (tenant_id, user_id);
+
+ALTER TABLE ONLY memoledger.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (tenant_id, user_id, receipt_id);
+
+ALTER TABLE ONLY memoledger.store_indexes
+    ADD CONSTRAINT store_indexes_pkey PRIMARY KEY (tenant_id, store_id, build);
+
+ALTER TABLE ONLY memoledger.store_postings
+    ADD CONSTRAINT store_postings_pkey PRIMARY KEY (tenant_id, store_id, build, term, private_to, segment, block);
 
 ALTER TABLE ONLY memoledger.stores
     ADD CONSTRAINT stores_pkey PRIMARY KEY (tenant_id, store_id);
@@ -694,7 +1163,12 @@ ALTER TABLE ONLY memoledger_system.embedding_versions
 ALTER TABLE ONLY memoledger_system.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
-CREATE INDEX embeddings_current ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family) WHERE (superseded_at IS NULL);
+ALTER TABLE ONLY memoledger_system.receipt_retention
+    ADD CONSTRAINT receipt_retention_pkey PRIMARY KEY (one);
+
+CREATE INDEX embeddings_current ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family, written_at) WHERE (superseded_at IS NULL);
+
+CREATE INDEX embeddings_private ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family, private_to) WHERE ((superseded_at IS NULL) AND (private_to IS NOT NULL));
 
 CREATE INDEX grants_by_grantee ON memoledger.grants USING btree (tenant_id, grantee_id);
 
@@ -702,9 +1176,19 @@ CREATE UNIQUE INDEX memories_by_content ON memoledger.memories USING btree (tena
 
 CREATE UNIQUE INDEX memories_by_external_id ON memoledger.memories USING btree (tenant_id, store_id, external_id, private_to) NULLS NOT DISTINCT WHERE ((external_id IS NOT NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
 
+CREATE INDEX memories_by_thread ON memoledger.memories USING btree (tenant_id, store_id, thread, place, memory_id) WHERE (thread IS NOT NULL);
+
 CREATE INDEX memories_expiring ON memoledger.memories USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
 
+CREATE INDEX receipts_by_memory ON ONLY memoledger.receipts USING gin (memory_ids);
+
+CREATE INDEX receipts_by_store ON ONLY memoledger.receipts USING btree (tenant_id, store_id, receipt_id) WHERE ((private_to IS NULL) AND (NOT unproven));
+
+CREATE INDEX store_indexes_by_build ON memoledger.store_indexes USING btree (build);
+
 CREATE INDEX stores_open_to_tenant ON memoledger.stores USING btree (tenant_id, store_id) WHERE (visibility = 'tenant'::text);
+
+CREATE INDEX term_vectors_recent ON memoledger.term_vectors USING btree (tenant_id, store_id, family, written_at) WHERE ((superseded_at IS NULL) AND (written_at > '-infinity'::timestamp with time zone));
 
 CREATE TRIGGER audit_delete AFTER DELETE ON memoledger.grants REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_delete('store_id', 'grantee_id');
 
@@ -738,6 +1222,8 @@ CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.tenants REFERENCING OLD T
 
 CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.users REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('user_id');
 
+CREATE TRIGGER count_accesses AFTER INSERT ON memoledger.receipts REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.count_accesses();
+
 CREATE TRIGGER erase_completely AFTER UPDATE ON memoledger.memories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.complete_erasure();
 
 CREATE TRIGGER memories_are_append_only BEFORE UPDATE ON memoledger.memories FOR EACH ROW EXECUTE FUNCTION memoledger.refuse_memory_rewrite();
@@ -756,6 +1242,12 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.tenants FOR EACH STATEM
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.users FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
 
+CREATE TRIGGER receipts_are_append_only BEFORE DELETE OR UPDATE ON memoledger.receipts FOR EACH ROW EXECUTE FUNCTION memoledger.refuse_receipt_change();
+
+CREATE TRIGGER receipts_are_kept BEFORE TRUNCATE ON memoledger.receipts FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_receipt_change();
+
+CREATE TRIGGER strike_receipts AFTER UPDATE ON memoledger.memories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.strike_receipts();
+
 ALTER TABLE ONLY memoledger.grants
     ADD CONSTRAINT grants_tenant_id_grantee_id_fkey FOREIGN KEY (tenant_id, grantee_id) REFERENCES memoledger.users(tenant_id, user_id);
 
@@ -764,6 +1256,9 @@ ALTER TABLE ONLY memoledger.grants
 
 ALTER TABLE ONLY memoledger.memories
     ADD CONSTRAINT memories_tenant_id_store_id_fkey FOREIGN KEY (tenant_id, store_id) REFERENCES memoledger.stores(tenant_id, store_id);
+
+ALTER TABLE ONLY memoledger.receipt_salts
+    ADD CONSTRAINT receipt_salts_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memoledger.users(tenant_id, user_id);
 
 ALTER TABLE ONLY memoledger.stores
     ADD CONSTRAINT stores_tenant_id_owner_id_fkey FOREIGN KEY (tenant_id, owner_id) REFERENCES memoledger.users(tenant_id, user_id);
@@ -795,7 +1290,17 @@ CREATE POLICY maintenance ON memoledger.grants TO memoledger_owner USING (true) 
 
 CREATE POLICY maintenance ON memoledger.memories TO memoledger_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY maintenance ON memoledger.memory_access TO memoledger_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY maintenance ON memoledger.outbox TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.receipt_salts TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.receipts TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.store_indexes TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.store_postings TO memoledger_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY maintenance ON memoledger.stores TO memoledger_owner USING (true) WITH CHECK (true);
 
@@ -807,15 +1312,25 @@ CREATE POLICY maintenance ON memoledger.users TO memoledger_owner USING (true) W
 
 ALTER TABLE memoledger.memories ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE memoledger.memory_access ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY mine ON memoledger.grants FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((( SELECT current_setting('app.current_user'::text, true) AS current_setting) = grantee_id) OR (( SELECT current_setting('app.current_user'::text, true) AS current_setting) = granted_by))));
 
 ALTER TABLE memoledger.outbox ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON memoledger.receipt_salts FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
 CREATE POLICY own_acts ON memoledger.audit_records FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((actor = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) OR ((EXISTS ( SELECT
    FROM memoledger.stores s
   WHERE ((s.tenant_id = audit_records.tenant_id) AND (s.store_id = audit_records.store_id) AND (s.owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))))) AND (((COALESCE(after, before) ->> 'privacy'::text) IS DISTINCT FROM 'creator'::text) OR ((COALESCE(after, before) ->> 'created_by'::text) = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))))));
 
+CREATE POLICY own_insert ON memoledger.receipt_salts FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY own_insert ON memoledger.receipts FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (unproven OR (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])))));
+
 CREATE POLICY own_insert ON memoledger.stores FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (updated_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY own_recalls ON memoledger.receipts FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) OR ((store_id = ANY (( SELECT memoledger.owned_store_ids() AS owned_store_ids)::uuid[])) AND (private_to IS NULL) AND (NOT unproven)))));
 
 CREATE POLICY own_tenant ON memoledger.tenants FOR SELECT TO memoledger_app USING ((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)));
 
@@ -827,11 +1342,25 @@ CREATE POLICY readable ON memoledger.embeddings FOR SELECT TO memoledger_app USI
 
 CREATE POLICY readable ON memoledger.memories FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
 
+CREATE POLICY readable ON memoledger.memory_access FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
+
+CREATE POLICY readable ON memoledger.store_indexes FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[]))));
+
+CREATE POLICY readable ON memoledger.store_postings FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND (private_to = ANY (ARRAY[''::text, ( SELECT current_setting('app.current_user'::text, true) AS current_setting)]))));
+
 CREATE POLICY readable ON memoledger.stores FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((owner_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) OR (visibility = 'tenant'::text) OR (store_id = ANY (( SELECT memoledger.granted_store_ids('read'::text) AS granted_store_ids)::uuid[])))));
 
 CREATE POLICY readable ON memoledger.term_vectors FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (store_id = ANY (( SELECT memoledger.readable_store_ids() AS readable_store_ids)::uuid[])) AND ((private_to IS NULL) OR (private_to = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))));
 
+ALTER TABLE memoledger.receipt_salts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.receipts ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY revoked_by_granter ON memoledger.grants FOR DELETE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+ALTER TABLE memoledger.store_indexes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.store_postings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE memoledger.stores ENABLE ROW LEVEL SECURITY;
 
@@ -859,15 +1388,24 @@ CREATE POLICY maintenance ON memoledger_system.embedding_versions TO memoledger_
 
 CREATE POLICY maintenance ON memoledger_system.migrations TO memoledger_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY maintenance ON memoledger_system.receipt_retention TO memoledger_owner USING (true) WITH CHECK (true);
+
 ALTER TABLE memoledger_system.migrations ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY readable ON memoledger_system.embedding_versions FOR SELECT TO memoledger_app USING (true);
 
 CREATE POLICY readable ON memoledger_system.migrations FOR SELECT TO memoledger_app USING (true);
 
+CREATE POLICY readable ON memoledger_system.receipt_retention FOR SELECT TO memoledger_app USING (true);
+
+ALTER TABLE memoledger_system.receipt_retention ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA memoledger TO memoledger_app;
 
 GRANT USAGE ON SCHEMA memoledger_system TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.asking_share(content text) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.asking_share(content text) TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.audit_delete() FROM PUBLIC;
 
@@ -877,6 +1415,8 @@ REVOKE ALL ON FUNCTION memoledger.audit_update() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.complete_erasure() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger.count_accesses() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION memoledger.current_actor() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.current_tenant() FROM PUBLIC;
@@ -884,6 +1424,12 @@ GRANT ALL ON FUNCTION memoledger.current_tenant() TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.granted_store_ids(least_access text) FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.granted_store_ids(least_access text) TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.thread_of(metadata jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.thread_of(metadata jsonb) TO memoledger_app;
 
 GRANT SELECT,INSERT ON TABLE memoledger.memories TO memoledger_app;
 
@@ -918,8 +1464,13 @@ GRANT ALL ON FUNCTION memoledger.memory_commitment(m memoledger.memories) TO mem
 
 REVOKE ALL ON FUNCTION memoledger.memory_facts(m memoledger.memories) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger.owned_store_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.owned_store_ids() TO memoledger_app;
+
 REVOKE ALL ON FUNCTION memoledger.readable_store_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.readable_store_ids() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.receipts_lock(of_tenant text, of_store uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.record_memories_closed() FROM PUBLIC;
 
@@ -936,17 +1487,38 @@ REVOKE ALL ON FUNCTION memoledger.refuse_memory_gap() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.refuse_memory_rewrite() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger.refuse_receipt_change() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION memoledger.refuse_truncate() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.strike(of_tenant text, of_store uuid, erased uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger.strike_receipts() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.sweep_expired() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.sweep_expired() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.tend_receipts() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.tend_receipts() TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.writable_store_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.writable_store_ids() TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger_system.declare_embedding_version(version_name text, version_model text, version_dimensions integer, version_settings jsonb) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger_system.drop_store_index(of_tenant text, of_store uuid, of_build integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.erase_from_build(of_tenant text, of_store uuid, of_build integer, memory_ids uuid[], terms integer[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.erase_from_indexes(of_tenant text, of_store uuid, memory_ids uuid[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.least_id_from(instant timestamp without time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.make_store_vectors(of_build integer, dimensions integer) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION memoledger_system.take_no_samples(of_table regclass) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION memoledger_system.tend_receipts_at(instant timestamp with time zone) FROM PUBLIC;
 
 GRANT SELECT ON TABLE memoledger.audit_records TO memoledger_app;
 
@@ -967,6 +1539,58 @@ GRANT INSERT(access),UPDATE(access) ON TABLE memoledger.grants TO memoledger_app
 GRANT UPDATE(granted_at) ON TABLE memoledger.grants TO memoledger_app;
 
 GRANT INSERT(granted_by) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.memory_access TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.receipt_salts TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.receipt_salts TO memoledger_app;
+
+GRANT INSERT(user_id) ON TABLE memoledger.receipt_salts TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(tenant_id) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(receipt_id) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(user_id) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(store_id) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(embedding_version) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(at_most) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(pending) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(complete) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(unproven) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(mode) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(searched_by) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(private_to) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(query) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(query_hash) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(filters) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(memory_ids) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(versions) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(scores) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT INSERT(timings_ms) ON TABLE memoledger.receipts TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.store_indexes TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger.store_postings TO memoledger_app;
 
 GRANT SELECT ON TABLE memoledger.stores TO memoledger_app;
 
@@ -1007,5 +1631,7 @@ GRANT INSERT(created_by) ON TABLE memoledger.users TO memoledger_app;
 GRANT SELECT ON TABLE memoledger_system.embedding_versions TO memoledger_app;
 
 GRANT SELECT ON TABLE memoledger_system.migrations TO memoledger_app;
+
+GRANT SELECT ON TABLE memoledger_system.receipt_retention TO memoledger_app;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE memoledger_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;

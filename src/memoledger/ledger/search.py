@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
 from uuid import UUID
 
+from memoledger.ledger.candidates import Candidate, Candidates, as_candidates
+from memoledger.ledger.indexed_search import DEFAULT_BOUNDS, Bounds, IndexedSearch
 from memoledger.ledger.memory_rows import as_memory, filter_params
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
+from memoledger.ledger.store_indexes import StoreIndex
 from memoledger.ledger.vector_types import HalfVector
+from memoledger.model.errors import LedgerError
 from memoledger.model.indexing import TermVector
 from memoledger.model.memory import Memory
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Query
 from memoledger.model.vectors import Vector
 
+__all__ = ["Candidate", "Candidates", "Search"]
+
 _SQL = statements("search")
 
+_CANCELED: Final = "57014"
+"""PostgreSQL's code for a statement that took longer than it may."""
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A version of a memory with the scores of the channels that looked at it.
-
-    Args:
-        dense: cosine similarity of its best view, -1 to 1; None without a vector.
-        lexical: BM25 score, from 0; None if it has none of the words or words were not asked.
-    """
-
-    memory_id: UUID
-    version: int
-    dense: float | None
-    lexical: float | None
+_WIDEST: Final = 1_000
+"""Candidates of each channel that a filter is tried on where a scan took too long."""
 
 
 class Search:
-    """Exact searches of one store. Nothing that passes the filter is left out of the ranking."""
+    """Searches of one store: exact while it is small, through its index once it has one.
 
-    def __init__(self, sessions: Sessions) -> None:
+    A filter or a past instant is always searched for exactly, so that no memory is lost to it.
+
+    Args:
+        bounds: what scans of a store that has an index may take.
+    """
+
+    def __init__(self, sessions: Sessions, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._sessions = sessions
+        self.indexed = IndexedSearch(sessions, bounds)
 
     async def nearest(
         self, principal: Principal, store_id: UUID, query: Query, vector: Vector, version: int
-    ) -> list[tuple[float, Memory]]:
-        """The current memories nearest to a vector, with their rows.
+    ) -> list[tuple[float, Memory]] | None:
+        """The current memories nearest to a vector, with their rows, by one exact scan.
 
-        For queries without filter and `as_of`, which it does not look at.
+        None where the store has an index, which `candidates` uses. For queries without filter and
+        `as_of`, which it does not look at.
         """
+        if await self.indexed.index_of(principal, store_id, version) is not None:
+            return None
         params = {
             "store_id": store_id,
             "vector": HalfVector(vector),
@@ -67,7 +75,7 @@ class Search:
         embedding_version: int,
         terms: TermVector,
         at_most: int,
-    ) -> list[Candidate]:
+    ) -> Candidates:
         """The best `at_most` memories of each channel the query's mode asks for.
 
         Args:
@@ -81,18 +89,54 @@ class Search:
             "store_id": store_id,
             "as_of": query.as_of,
             "candidates": at_most,
+            "embedding_version": embedding_version,
+            "min_similarity": _floor(query),
         }
         if vector is not None:
-            params |= {
-                "vector": HalfVector(vector),
-                "embedding_version": embedding_version,
-                "min_similarity": _floor(query),
-            }
+            params["vector"] = HalfVector(vector)
         if query.mode != "dense":
             params |= {"asked": terms, "terms": list(terms.indices)}
+        index = await self.indexed.index_of(principal, store_id, embedding_version)
+        if index is None:
+            return await self._exact(principal, query, params)
+        if _suits(index, query):
+            found = await self.indexed.candidates(principal, index, query, params)
+            if found is not None:
+                return found
+        return await self._scan(principal, index, query, params)
+
+    async def _exact(
+        self, principal: Principal, query: Query, params: Mapping[str, Any]
+    ) -> Candidates:
         call = (_SQL[f"{query.mode}_candidates"], params)
-        [rows] = await self._sessions.run(principal, store_id, call)
-        return [Candidate(*row) for row in rows]
+        [rows] = await self._sessions.run(principal, params["store_id"], call)
+        return as_candidates(rows)
+
+    async def _scan(
+        self, principal: Principal, index: StoreIndex, query: Query, params: Mapping[str, Any]
+    ) -> Candidates:
+        """An exact search of a large store; cut short if it takes too long."""
+        try:
+            async with self.indexed.scanning() as within:
+                call = (_SQL[f"{query.mode}_candidates"], params)
+                *_, rows = await self._sessions.run(principal, params["store_id"], within, call)
+                return as_candidates(rows)
+        except LedgerError as error:
+            if error.details.get("sqlstate") != _CANCELED or query.as_of is not None:
+                raise
+        widest = {**params, "candidates": max(_WIDEST, params["candidates"])}
+        found = await self.indexed.candidates(principal, index, query, widest)
+        if found is None:
+            return Candidates([], complete=False)
+        if query.filter.is_empty:
+            return replace(found, complete=False)
+        return await self.indexed.passing(principal, found, params)
+
+
+def _suits(index: StoreIndex, query: Query) -> bool:
+    """Whether the index can answer as an exact search would."""
+    measured = index.ef_search is not None or query.mode == "lexical"
+    return measured and query.filter.is_empty and query.as_of is None
 
 
 def _floor(query: Query) -> float:

@@ -158,6 +158,7 @@ class Sessions:
             "store": "" if store_id is None else str(store_id),
             "timeout": self._timeout,
             "plans": "force_generic_plan" if plan_once else "auto",
+            "scans": "off" if plan_once else "on",
         }
 
 

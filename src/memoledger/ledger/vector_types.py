@@ -86,6 +86,11 @@ def _element(kind: type, oids: VectorOids) -> int:
     return oids.halfvec if kind is HalfVectors else oids.sparsevec
 
 
+def as_vector(sent: bytes | None) -> NDArray[np.float32] | None:
+    """The vector that `halfvec_send` gave: two int16 (dimensions, 0), then the numbers."""
+    return None if sent is None else np.frombuffer(sent, dtype=">f2", offset=4).astype(np.float32)
+
+
 class _BinaryDumper(Dumper):
     format = Format.BINARY
     element_oid = 0

@@ -7,6 +7,7 @@
     ├── ConflictError           someone else changed it first, or it exists with other content
     ├── Forbidden               visible, but this principal may not do that to it
     ├── EmbedderError           the embedding model failed, answered wrongly or not at all
+    ├── RerankerError           the reranking model failed or answered wrongly
     └── LedgerError             PostgreSQL itself
         ├── LedgerUnavailable   unreachable, shutting down, out of connections: try again later
         ├── ServerUnsuitable    wrong version, no pgvector, missing rights: the remedy is SQL
@@ -122,6 +123,12 @@ class EmbedderError(MemoledgerError):
     """The embedding model failed, timed out, or answered with something that is no embedding."""
 
     code = "embedder"
+
+
+class RerankerError(MemoledgerError):
+    """The reranking model cannot be loaded, failed, or answered with something that is no score."""
+
+    code = "reranker"
 
 
 class LedgerError(MemoledgerError):

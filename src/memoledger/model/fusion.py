@@ -17,152 +17,95 @@ combination follows Bruch, Gai and Ingber, "An Analysis of Fusion Functions for 
   it would rarely be found before its vector is there.
 - A channel that says nothing of any candidate, such as the words of a query made of stop words,
   takes no part, and the other decides alone.
+
+**The weight** w follows from the question (`clarity_weight`): a channel whose best candidate stands
+far above the rest has found something, one that finds all of them about as good has not. How far
+is counted in standard deviations, and the channels weigh as the square roots of their distances:
+half way between half and half, which is as good for short turns, and the distances themselves,
+which are as good for texts of a hundred words and more.
+
+**Evidence** of other kinds (`with_evidence`): whether the memory's speaker is named in the
+question, how near the memory lies to the days it speaks of, how much of its quotations the memory
+holds, and that it tells rather than asks. Each lies between 0 and 1, counts 15 % of the fused
+score, and takes part only where it tells candidates apart.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
-from uuid import UUID
+from typing import Final
 
-from memoledger.model.errors import InvalidInput
+import numpy as np
+from numpy.typing import NDArray
 
 DENSE_WEIGHT: Final = 0.5
-"""Weight of the dense channel when none is given. Measured: 0.4 to 0.6 differ little."""
+"""Weight of the dense channel where nothing tells of another."""
+
+EVIDENCE_WEIGHT: Final = 0.15
+"""What a piece of evidence counts beside the fused score, the same for all kinds. 0.1 and 0.2
+differ little from it."""
 
 COSINE_SPREAD_MIN: Final = 0.05
 """Cosines closer together than this are not pulled apart over the whole scale."""
 
-_COSINES: Final = (-1.01, 1.01)  # half precision rounds a little beyond 1
-_BM25_SCORES: Final = (0.0, 1e300)
-
-_Id = TypeVar("_Id", int, str, UUID)
+Numbers = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate(Generic[_Id]):
-    """A memory that at least one channel found.
+def fused_scores(dense: Numbers, lexical: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """The fused scores of candidates, 0 to 1 and comparable within one answer only.
 
     Args:
-        id: its identity; ids of one call are of one type and distinct.
-        dense: its cosine similarity to the query, -1 to 1; None where it has no vector or the
-            query has none.
-        lexical: its BM25 score, 0 or more; None is the same as 0, no word in common.
+        dense: cosines, -1 to 1; NaN where a candidate has no vector or the query has none.
+        lexical: BM25 scores, 0 where no word is shared.
+
+    Returns the scores and both channels on their common scale, all NaN for one that took no part.
     """
+    nothing = np.full(len(dense), np.nan)
+    present = dense[~np.isnan(dense)]
+    near = plain = None
+    if len(present):
+        best = present.max()
+        scaled = 1.0 - (best - dense) / max(best - present.min(), COSINE_SPREAD_MIN)
+        near = np.where(np.isnan(scaled), np.nanmean(scaled), scaled)
+    if len(lexical) and (most := lexical.max()) > 0.0:
+        plain = lexical / most
+    if near is None or plain is None:
+        only = near if near is not None else plain
+        score = np.zeros(len(dense)) if only is None else only
+    else:
+        weight = clarity_weight(present, lexical)
+        score = weight * near + (1.0 - weight) * plain
+    return score, nothing if near is None else near, nothing if plain is None else plain
 
-    id: _Id
-    dense: float | None
-    lexical: float | None
 
+def clarity_weight(dense: Numbers, lexical: Numbers) -> float:
+    """The dense channel's weight, 0 to 1, by how clearly each channel points at its best.
 
-@dataclass(frozen=True, slots=True)
-class Fused(Generic[_Id]):
-    """A candidate with its fused score and what that is made of.
+    1/2 where neither does, such as for a single candidate.
 
     Args:
-        score: 0 to 1, comparable within one answer only.
-        dense, lexical: as given.
-        dense_scaled, lexical_scaled: the same from 0 to 1; None where that channel took no part. A
-            missing `dense` has the mean of the others here.
+        dense: the cosines that there are.
+        lexical: the BM25 scores, 0 where no word is shared.
     """
-
-    id: _Id
-    score: float
-    dense: float | None
-    lexical: float | None
-    dense_scaled: float | None
-    lexical_scaled: float | None
+    near, plain = math.sqrt(_clarity(dense)), math.sqrt(_clarity(lexical))
+    return near / (near + plain) if near + plain > 0.0 else DENSE_WEIGHT
 
 
-def fuse(
-    candidates: Sequence[Candidate[_Id]],
-    *,
-    dense_weight: float = DENSE_WEIGHT,
-    limit: int | None = None,
-) -> list[Fused[_Id]]:
-    """Order candidates by their fused score, best first.
-
-    Equal scores are ordered by the higher cosine, then by the higher lexical score, then by the
-    smaller id; so the order depends on nothing but the candidates, whatever order they come in.
+def with_evidence(scores: Numbers, evidence: Sequence[Numbers]) -> Numbers:
+    """Fused scores with their evidence, 0 to 1 like each of them.
 
     Args:
-        candidates: the union of both channels' best, with both scores of each.
-        dense_weight: w, 0 (words alone) to 1 (vectors alone).
-        limit: how many to return; None for all.
-
-    Raises:
-        InvalidInput: the weight is outside 0 to 1, or a score is none its channel can give.
+        evidence: of each kind, how much it speaks for each candidate.
     """
-    _check_weight(dense_weight)
-    dense = scale_dense([_checked("dense", c.dense, *_COSINES) for c in candidates])
-    lexical = scale_lexical([_checked("lexical", c.lexical, *_BM25_SCORES) for c in candidates])
-    scores = _combine(dense, lexical, dense_weight, len(candidates))
-    order = sorted(range(len(candidates)), key=lambda i: _precedence(scores[i], candidates[i]))
-    return [
-        Fused(
-            id=candidates[i].id,
-            score=scores[i],
-            dense=candidates[i].dense,
-            lexical=candidates[i].lexical,
-            dense_scaled=dense[i] if dense else None,
-            lexical_scaled=lexical[i] if lexical else None,
-        )
-        for i in order[:limit]
-    ]
+    total: Numbers = scores + EVIDENCE_WEIGHT * sum(evidence, np.zeros(len(scores)))
+    return total / (1.0 + EVIDENCE_WEIGHT * len(evidence))
 
 
-def scale_dense(cosines: Sequence[float | None]) -> list[float] | None:
-    """Cosines on a scale from 0 to 1, missing ones as the mean; None if all are missing."""
-    present = [cosine for cosine in cosines if cosine is not None]
-    if not present:
-        return None
-    best = max(present)
-    spread = max(best - min(present), COSINE_SPREAD_MIN)
-    scaled = [None if c is None else 1.0 - (best - c) / spread for c in cosines]
-    if len(present) == len(cosines):
-        mean = 0.0  # nobody needs it
-    else:  # fsum: the same whatever the order of the candidates
-        mean = math.fsum([s for s in scaled if s is not None]) / len(present)
-    return [mean if s is None else s for s in scaled]
-
-
-def scale_lexical(scores: Sequence[float | None]) -> list[float] | None:
-    """BM25 scores divided by the largest; None if none is above 0."""
-    best = max((score for score in scores if score is not None), default=0.0)
-    if best <= 0.0:
-        return None
-    return [0.0 if score is None else score / best for score in scores]
-
-
-def _combine(
-    dense: list[float] | None, lexical: list[float] | None, weight: float, size: int
-) -> list[float]:
-    """The weighted sum; a channel that is absent leaves its weight to the other."""
-    if dense is None or lexical is None:
-        return dense or lexical or [0.0] * size
-    return [weight * d + (1.0 - weight) * s for d, s in zip(dense, lexical, strict=True)]
-
-
-def _precedence(score: float, candidate: Candidate[_Id]) -> tuple[float, float, float, _Id]:
-    dense = -math.inf if candidate.dense is None else candidate.dense
-    return (-score, -dense, -(candidate.lexical or 0.0), candidate.id)
-
-
-def _check_weight(weight: float) -> None:
-    if not 0.0 <= weight <= 1.0:
-        raise InvalidInput(
-            "dense_weight", weight, "it is outside 0 to 1", remedy="Give a number from 0 to 1."
-        )
-
-
-def _checked(field: str, score: float | None, least: float, most: float) -> float | None:
-    if score is None or least <= score <= most:  # NaN is refused too
-        return score
-    raise InvalidInput(
-        field,
-        score,
-        f"a score of this channel lies between {least:g} and {most:g}",
-        remedy="Give None where there is no score.",
-    )
+def _clarity(scores: Numbers) -> float:
+    """How many standard deviations the best lies above the mean; 0 if all are equal."""
+    if len(scores) < 2:
+        return 0.0
+    deviation = float(scores.std())
+    # A deviation below this is rounding, of cosines kept in half precision.
+    return float(scores.max() - scores.mean()) / deviation if deviation > 1e-6 else 0.0

@@ -79,11 +79,16 @@ def indexed_text(
     name = " ".join(speaker.split())[:SPEAKER_CHARS_MAX].rstrip() if speaker else ""
     if occurred_at is None:
         return f"{name}: {content}" if name else content
-    day = _day(occurred_at)
+    day = day_name(occurred_at)
     return f"{name} (on {day}): {content}" if name else f"On {day}: {content}"
 
 
-def _day(instant: datetime) -> str:
+def day_name(instant: datetime) -> str:
+    """The day of an instant, in UTC and in English: `Monday 8 May 2023`.
+
+    Raises:
+        InvalidInput: it has no time zone.
+    """
     if instant.utcoffset() is None:
         raise InvalidInput(
             "occurred_at",

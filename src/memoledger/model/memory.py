@@ -199,8 +199,7 @@ class CheckedDraft:
     @property
     def speaker(self) -> str | None:
         """Who said it: `metadata["speaker"]`, where that is a text."""
-        speaker = self.metadata.get("speaker")
-        return speaker if isinstance(speaker, str) else None
+        return _speaker(self.metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +235,11 @@ class Memory:
     created_by: str
     updated_by: str
 
+    @property
+    def speaker(self) -> str | None:
+        """Who said it: `metadata["speaker"]`, where that is a text."""
+        return _speaker(self.metadata)
+
     def as_dict(self) -> dict[str, Any]:
         """Every field as JSON-ready data: ids as text, instants in ISO 8601."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(Memory)}
@@ -260,6 +264,11 @@ class Remembered(Memory):
     """A memory as `remember` returns it, with what remembering did."""
 
     outcome: Outcome
+
+
+def _speaker(metadata: Mapping[str, Any]) -> str | None:
+    speaker = metadata.get("speaker")
+    return speaker if isinstance(speaker, str) else None
 
 
 def _plain(value: object) -> object:

@@ -42,6 +42,8 @@ class Filter:
             and before `until`.
         min_importance: its importance is at least this, 0 to 1.
         metadata: its metadata contains this JSON object (PostgreSQL's `@>`).
+        valid_at: what it says was true at this instant: `valid_from` is not later and `valid_to`
+            is later, and one that is not given has no say.
     """
 
     types: tuple[str, ...] | None = None
@@ -50,6 +52,7 @@ class Filter:
     until: datetime | None = None
     min_importance: float | None = None
     metadata: Mapping[str, Any] | None = None
+    valid_at: datetime | None = None
 
     @classmethod
     def of(
@@ -61,13 +64,14 @@ class Filter:
         until: datetime | str | None = None,
         min_importance: float | None = None,
         metadata: Mapping[str, Any] | None = None,
+        valid_at: datetime | str | None = None,
     ) -> Filter:
         """A filter of checked values; an empty list is the same as None.
 
         Raises:
             InvalidInput: naming the field, its value and the remedy.
         """
-        given = (types, tags, since, until, min_importance, metadata)
+        given = (types, tags, since, until, min_importance, metadata, valid_at)
         if all(value is None for value in given):
             return NO_FILTER
         first, last = check_instant("since", since), check_instant("until", until)
@@ -81,6 +85,7 @@ class Filter:
             if min_importance is None
             else check_fraction("min_importance", min_importance),
             metadata=check_metadata("metadata", {} if metadata is None else metadata) or None,
+            valid_at=check_instant("valid_at", valid_at),
         )
 
     @property
@@ -153,6 +158,16 @@ class Ranking:
             rerank=rerank,
         )
 
+    @property
+    def weighs(self) -> bool:
+        """Whether recency, importance or access count."""
+        return self.recency > 0 or self.importance > 0 or self.access > 0
+
+    @property
+    def compares(self) -> bool:
+        """Whether hits are compared with each other."""
+        return self.diversity > 0 or self.fold is not None
+
 
 PLAIN_RANKING: Final = Ranking()
 """The order of the scores alone."""
@@ -164,7 +179,6 @@ class Query:
 
     Args:
         as_of: answer from what the ledger held at this instant; None for now.
-        valid_at: only memories whose validity (`valid_from`, `valid_to`) includes this instant.
         now: the caller's clock, to which "yesterday" and recency refer; None for the ledger's.
     """
 
@@ -175,7 +189,6 @@ class Query:
     filter: Filter
     as_of: datetime | None
     explain: bool
-    valid_at: datetime | None = None
     now: datetime | None = None
     ranking: Ranking = PLAIN_RANKING
 
@@ -190,7 +203,6 @@ class Query:
         filter: Filter | None = None,  # noqa: A002 - the field's natural name
         as_of: datetime | str | None = None,
         explain: bool = False,
-        valid_at: datetime | str | None = None,
         now: datetime | str | None = None,
         ranking: Ranking = PLAIN_RANKING,
     ) -> Query:
@@ -214,7 +226,6 @@ class Query:
             filter=filter or NO_FILTER,
             as_of=check_instant("as_of", as_of),
             explain=explain,
-            valid_at=check_instant("valid_at", valid_at),
             now=check_instant("now", now),
             ranking=ranking,
         )
@@ -237,9 +248,16 @@ class Parts:
     Args:
         dense: cosine similarity of the best view, -1 to 1.
         lexical: BM25 score, from 0, unbounded.
-        dense_scaled, lexical_scaled: the two on the common scale from 0 to 1 on which they were
-            added.
+        dense_scaled, lexical_scaled: the two, with what stands around the memory, on the common
+            scale from 0 to 1 on which they were added.
         rank: place in the answer, from 1.
+        dense_around, lexical_around: the two with what stands around the memory, in their units.
+        named: 1 if the question names the memory's speaker, 1/2 if nearly.
+        timely: how near it lies to the days the question speaks of, 0 to 1.
+        quoted: which share of the question's quotations it holds.
+        telling: which share of it tells rather than asks.
+        reranked: the reranker's verdict, from 0 (the worst it judged) to 1 (the best); None if it
+            did not judge this one.
     """
 
     dense: float | None
@@ -247,23 +265,45 @@ class Parts:
     dense_scaled: float | None
     lexical_scaled: float | None
     rank: int
+    dense_around: float | None = None
+    lexical_around: float | None = None
+    named: float | None = None
+    timely: float | None = None
+    quoted: float | None = None
+    telling: float | None = None
+    reranked: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A memory that was found, with its score; higher is better, comparable within one answer."""
+    """A memory that was found.
+
+    Args:
+        score: higher is better; comparable within one answer.
+        parts: what the score is made of, if that was asked for.
+        folded: ids of the near-duplicates for which this hit stands, best first.
+    """
 
     memory: Memory
     score: float
     parts: Parts | None = field(default=None)
+    folded: tuple[UUID, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The hit as JSON-ready data."""
         parts = None if self.parts is None else {n: getattr(self.parts, n) for n in _PART_NAMES}
-        return {"memory": self.memory.as_dict(), "score": self.score, "parts": parts}
+        return {
+            "memory": self.memory.as_dict(),
+            "score": self.score,
+            "parts": parts,
+            "folded": [str(memory_id) for memory_id in self.folded],
+        }
 
 
-_PART_NAMES = ("dense", "lexical", "dense_scaled", "lexical_scaled", "rank")
+_PART_NAMES = (
+    *("dense", "lexical", "dense_scaled", "lexical_scaled", "rank"),
+    *("dense_around", "lexical_around", "named", "timely", "quoted", "telling", "reranked"),
+)
 
 
 class Hits(list[Hit]):
@@ -297,3 +337,18 @@ class Hits(list[Hit]):
         self.pending = pending
         self.searched_by = searched_by
         self.timings_ms: Mapping[str, float] = timings_ms or {}
+
+    def only(self, hits: Iterable[Hit]) -> Hits:
+        """Some of the hits, with all else that there is to say about the answer."""
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return Hits(hits, **told)
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to say about the answer, as JSON-ready data; the hits are not in it."""
+        return {
+            "receipt_id": None if self.receipt_id is None else str(self.receipt_id),
+            "complete": self.complete,
+            "pending": self.pending,
+            "searched_by": self.searched_by,
+            "timings_ms": {part: round(ms, 3) for part, ms in self.timings_ms.items()},
+        }

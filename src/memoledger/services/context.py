@@ -7,8 +7,9 @@ from uuid import UUID
 
 from memoledger.ledger.ledger import Ledger
 from memoledger.model.principal import Principal
-from memoledger.ports import Clock
+from memoledger.ports import Clock, Reranker
 from memoledger.services.prepare import Preparer
+from memoledger.services.receipts import ReceiptWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,9 @@ class Context:
     ledger: Ledger
     preparer: Preparer
     clock: Clock
+    receipts: ReceiptWriter
+    reranker: Reranker | None = None
+    rerank_by_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)

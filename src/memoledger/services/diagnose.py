@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -17,9 +17,11 @@ from memoledger.ledger.inspection import (
 from memoledger.ledger.migrate import pending_migrations, shipped_migrations
 from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.server import check_server
+from memoledger.ledger.store_indexes import StoreIndexes, Surveyed
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import MemoledgerError
 from memoledger.ports import Embedder
+from memoledger.services.index_stores import NO_STORE, plan
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -143,6 +145,24 @@ async def find_namespace(connection: Connection, version: EmbeddingVersion) -> F
         "Memories embedded by another are found by their words only. Set MEMOLEDGER_EMBEDDER as it "
         "was, or remember them again.",
     )
+
+
+async def find_indexes(connection: Connection, *, index_from: int) -> Finding:
+    """Whether stores that outgrew exact search have their indexes."""
+    if await pending_migrations(connection):
+        return Finding("indexes", "ok", "No store has one yet.")
+    surveyed = await StoreIndexes(connection).survey(least=index_from or NO_STORE)
+    steps = plan(surveyed, index_from=index_from, embedding_version=_newest_version(surveyed))
+    ready = sum(one.state == "ready" for one in surveyed)
+    due = sum(step.act == "build" for step in steps)
+    if index_from and due:
+        remedy = "An open ledger makes them in the background; `memoledger stores indexes --build`."
+        return Finding("indexes", "warn", f"{due} large stores are searched without one.", remedy)
+    return Finding("indexes", "ok", f"{ready} large stores have one; the others are small.")
+
+
+def _newest_version(surveyed: Sequence[Surveyed]) -> int:
+    return max((one.embedding_version or 0 for one in surveyed), default=0)
 
 
 async def find_embedder(embedder: Embedder) -> Finding:

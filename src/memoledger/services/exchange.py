@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from memoledger.model import limits
 from memoledger.model.errors import InvalidInput
 from memoledger.model.memory import Memory
+from memoledger.model.recall import Filter
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import list_memories
 from memoledger.services.remember_many import (
@@ -251,17 +252,22 @@ async def import_lines(
 
 
 async def export_lines(
-    context: Context, scope: Scope, *, as_of: datetime | str | None = None
+    context: Context,
+    scope: Scope,
+    *,
+    filter: Filter | None = None,  # noqa: A002 - the field's natural name
+    as_of: datetime | str | None = None,
 ) -> AsyncIterator[bytes]:
     """Every memory of a store as a line that `import_lines` takes back, the oldest first.
 
     Args:
+        filter: only memories that pass it.
         as_of: what the store held at that instant; None for what is current.
     """
     cursor: str | None = None
     while True:
         page = await list_memories(
-            context, scope, as_of=as_of, limit=limits.LIMIT_MAX, cursor=cursor
+            context, scope, filter=filter, as_of=as_of, limit=limits.LIMIT_MAX, cursor=cursor
         )
         for memory in page.memories:
             yield json.dumps(as_line(memory), ensure_ascii=False).encode() + b"\n"

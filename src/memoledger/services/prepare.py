@@ -23,7 +23,7 @@ from memoledger.model.indexing import (
 )
 from memoledger.model.memory import CheckedDraft
 from memoledger.model.vectors import Vector
-from memoledger.ports import Embedder, Vectors
+from memoledger.ports import Embedder, TokenCounter, Vectors
 
 VIEWS_MAX = 3
 """Body, title, summary."""
@@ -58,6 +58,11 @@ class Preparer:
     def dimensions(self) -> int:
         """Length of a vector."""
         return self._embedder.version.dimensions
+
+    @property
+    def token_counter(self) -> TokenCounter | None:
+        """What counts tokens as the embedder does, where its tokenizer is at hand."""
+        return self._embedder if isinstance(self._embedder, TokenCounter) else None
 
     async def prepare(self, drafts: Sequence[tuple[CheckedDraft, GivenVectors]]) -> list[Prepared]:
         """Everything that is written beside each draft; only views without a vector are embedded.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoledger.ledger.search import Candidate
-from memoledger.model import fusion
-from memoledger.model.memory import Memory
 from memoledger.model.recall import Hit, Hits, Parts, Query
+from memoledger.model.stopwatch import Stopwatch
 from memoledger.model.vectors import Vector, as_unit_vector
 from memoledger.services.context import Context, Scope
+from memoledger.services.diversify import diversify
+from memoledger.services.rank import Ranked, rank
+from memoledger.services.rerank import wants_reranking
 
 CANDIDATES_MIN: Final = 200
 """Candidates of each channel that fusion looks at: more than the answer needs, because a memory
@@ -33,7 +34,8 @@ async def recall(
     """The best memories for a query, best first; equal scores in the order of their ids.
 
     A hit's score is the cosine similarity in mode "dense", BM25 in mode "lexical", and the fused
-    score, 0 to 1, in mode "hybrid"; scores of one answer can be compared with each other.
+    score, 0 to 1, in mode "hybrid" and wherever the caller's weights count; scores of one answer
+    can be compared with each other.
 
     Args:
         embedding: the query's vector, to save embedding it; not used in mode "lexical".
@@ -42,20 +44,48 @@ async def recall(
         InvalidInput: the embedding has a wrong length or is not finite.
         EmbedderError: the model failed.
     """
+    hits = await answer(context, scope, query, embedding=embedding)
+    return await context.receipts.keep(scope, query, hits)
+
+
+async def answer(
+    context: Context,
+    scope: Scope,
+    query: Query,
+    *,
+    embedding: Sequence[float] | NDArray[np.floating] | None = None,
+) -> Hits:
+    """What `recall` answers; it leaves no receipt."""
+    watch = Stopwatch()
     vector = await _query_vector(context, query, embedding)
-    if query.mode == "dense" and vector is not None and _is_plain(query):
-        return Hits(await _nearest(context, scope, query, vector))
-    candidates = await context.ledger.search.candidates(
+    watch.lap("embed")
+    if query.mode == "dense" and vector is not None and _is_plain(context, query):
+        nearest = await _nearest(context, scope, query, vector)
+        if nearest is not None:
+            watch.lap("search")
+            return Hits(nearest, timings_ms=watch.laps_ms)
+    terms = context.preparer.query_terms(query.text)
+    found = await context.ledger.search.candidates(
         scope.principal,
         scope.store_id,
         query,
         vector=vector,
         embedding_version=context.ledger.embedding_version,
-        terms=context.preparer.query_terms(query.text),
-        at_most=max(CANDIDATES_MIN, CANDIDATES_PER_HIT * query.limit),
+        terms=terms,
+        at_most=_at_most(context, query),
     )
-    ranked = _rank(query, candidates)
-    return Hits(await _fetch(context, scope, query, ranked, candidates))
+    watch.lap("search")
+    ranked = await rank(context, scope, query, found, vector=vector, terms=terms)
+    order = await diversify(context, scope, query, ranked)
+    watch.lap("rank")
+    hits = order.noted(await _fetch(context, scope, query, order.ranked))
+    watch.lap("fetch")
+    return Hits(
+        hits,
+        complete=found.complete,
+        searched_by=found.searched_by,
+        timings_ms=watch.laps_ms,
+    )
 
 
 async def _query_vector(
@@ -68,81 +98,57 @@ async def _query_vector(
     return await context.preparer.embed_query(query.text)
 
 
-def _is_plain(query: Query) -> bool:
-    return query.filter.is_empty and query.as_of is None
+def _at_most(context: Context, query: Query) -> int:
+    """Candidates of each channel; where nothing will change their order a few more than hits."""
+    if query.mode == "dense" and _is_plain(context, query):
+        return query.limit + 10
+    return max(CANDIDATES_MIN, CANDIDATES_PER_HIT * query.limit)
 
 
-async def _nearest(context: Context, scope: Scope, query: Query, vector: Vector) -> list[Hit]:
+def _is_plain(context: Context, query: Query) -> bool:
+    ranking = query.ranking
+    more = ranking.compares or ranking.weighs or wants_reranking(context, query)
+    return query.filter.is_empty and query.as_of is None and not more
+
+
+async def _nearest(
+    context: Context, scope: Scope, query: Query, vector: Vector
+) -> list[Hit] | None:
+    """The nearest by one exact scan; None where the store has an index."""
     found = await context.ledger.search.nearest(
         scope.principal, scope.store_id, query, vector, context.ledger.embedding_version
     )
+    if found is None:
+        return None
     return [
         Hit(
             memory=memory,
             score=similarity,
-            parts=_parts(rank, dense=similarity) if query.explain else None,
+            parts=_dense_parts(similarity, place) if query.explain else None,
         )
-        for rank, (similarity, memory) in enumerate(found, start=1)
+        for place, (similarity, memory) in enumerate(found, start=1)
     ]
 
 
-def _rank(query: Query, candidates: Sequence[Candidate]) -> list[fusion.Fused[UUID]]:
-    """All candidates in order; a single channel is ranked by its own score."""
-    found = [fusion.Candidate(c.memory_id, c.dense, c.lexical) for c in candidates]
-    weight = {"dense": 1.0, "lexical": 0.0, "hybrid": fusion.DENSE_WEIGHT}[query.mode]
-    return fusion.fuse(found, dense_weight=weight)
+def _dense_parts(similarity: float, place: int) -> Parts:
+    return Parts(dense=similarity, lexical=None, dense_scaled=None, lexical_scaled=None, rank=place)
 
 
 async def _fetch(
-    context: Context,
-    scope: Scope,
-    query: Query,
-    ranked: Sequence[fusion.Fused[UUID]],
-    candidates: Sequence[Candidate],
+    context: Context, scope: Scope, query: Query, ranked: Sequence[Ranked]
 ) -> list[Hit]:
     """The rows of the best; what was forgotten since the search drops out and the next move up."""
-    versions = {c.memory_id: c.version for c in candidates}
     hits: list[Hit] = []
     start = 0
     while len(hits) < query.limit and start < len(ranked):
         wanted = ranked[start : start + query.limit]
         start += len(wanted)
         rows = await context.ledger.memories.get_versions(
-            scope.principal, scope.store_id, [(f.id, versions[f.id]) for f in wanted], query.as_of
+            scope.principal, scope.store_id, [(one.id, one.version) for one in wanted], query.as_of
         )
-        for fused in wanted:
-            memory = rows.get(fused.id)
+        for one in wanted:
+            memory = rows.get(one.id)
             if memory is not None and len(hits) < query.limit:
-                hits.append(_hit(query, fused, memory, rank=len(hits) + 1))
+                parts = None if one.parts is None else replace(one.parts, rank=len(hits) + 1)
+                hits.append(Hit(memory=memory, score=one.score, parts=parts))
     return hits
-
-
-def _hit(query: Query, fused: fusion.Fused[UUID], memory: Memory, *, rank: int) -> Hit:
-    scores = {"dense": fused.dense, "lexical": fused.lexical, "hybrid": fused.score}
-    parts = None
-    if query.explain:
-        parts = _parts(
-            rank,
-            dense=fused.dense,
-            lexical=fused.lexical,
-            dense_scaled=fused.dense_scaled,
-            lexical_scaled=fused.lexical_scaled,
-        )
-    return Hit(memory=memory, score=scores[query.mode] or 0.0, parts=parts)
-
-
-def _parts(
-    rank: int,
-    *,
-    dense: float | None = None,
-    lexical: float | None = None,
-    dense_scaled: float | None = None,
-    lexical_scaled: float | None = None,
-) -> Parts:
-    return Parts(
-        dense=dense,
-        lexical=lexical,
-        dense_scaled=dense_scaled,
-        lexical_scaled=lexical_scaled,
-        rank=rank,
-    )

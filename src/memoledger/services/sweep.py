@@ -1,4 +1,4 @@
-"""Sweep: close what has expired. Reads never show it before either."""
+"""Sweep: close what has expired, which no read shows before either, and tend the receipts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ SWEEP_BATCHES_MAX: Final = 1_000
 
 
 async def sweep(context: Context) -> None:
-    """Close every expired memory, in batches, each a transaction of its own."""
+    """Close every expired memory, in batches, each a transaction of its own.
+
+    Receipts get the partition of the next month, and lose those that are older than they are kept.
+    """
+    await context.ledger.receipts.tend()
     for _ in range(SWEEP_BATCHES_MAX):
         if not await context.ledger.maintenance.sweep_expired():
             return

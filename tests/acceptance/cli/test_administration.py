@@ -78,6 +78,7 @@ def test_the_doctor_finds_nothing_wrong(cli: Program) -> None:
         "rights",
         "migrations",
         "isolation",
+        "indexes",
         "embedding version",
         "embedder",
     }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from tests.acceptance.cli.conftest import Program
@@ -51,3 +54,20 @@ def test_a_store_is_opened_to_the_tenant_and_closed(cli: Program, store: str) ->
     assert cli(*ask, "--tenant", "other").code == 1
     assert cli("stores", "close", store, "--json", *mine).answer["visibility"] == "private"
     assert cli(*ask).code == 1
+
+
+def test_a_store_that_has_become_large_gets_an_index(
+    cli: Program, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = ["--store", store, "--user", store]
+    for name in ("ferry", "train", "coach"):
+        cli("remember", f"The {name} leaves at seven.", *who)
+    assert cli("stores", "indexes", "--json").answer == {"indexes": []}
+    assert "MEMOLEDGER_INDEX_FROM" in cli("stores", "indexes").err
+    monkeypatch.setenv("MEMOLEDGER_INDEX_FROM", "3")
+    time.sleep(1.1)  # what was written in the last second is not yet taken in
+    built = cli("stores", "indexes", "--build", "--json").answer["indexes"]
+    [mine] = [one for one in built if one["store"] == store]
+    assert (mine["state"], mine["texts"], mine["vectors"]) == ("ready", 3, 3)
+    assert store in cli("stores", "indexes").out
+    assert cli("recall", "ferry", "--json", *who).answer["hits"][0]["memory"]["content"]

@@ -314,6 +314,28 @@ async def _populate(world: World) -> None:
                 for privacy in ("shared", "private"):
                     mark = f"{tenant}.{owner}.{name}.{author}.{privacy}"
                     await _write(mine, mark, privacy, world.memories)
+    await _index_everything(world)
+    for words in ("full", "hashed"):
+        await _recall_everything(world, receipts=words)
+
+
+async def _index_everything(world: World) -> None:
+    """Every store gets an index, small as it is."""
+    await asyncio.sleep(1.1)  # what was written in the last second is not yet taken in
+    chosen = _settings(world).model_copy(update={"index_from": 1})
+    async with Memoledger.open(settings=chosen, embedder=TinyEmbedder()) as ledger:
+        assert await ledger.index_stores() == len(world.stores)
+
+
+async def _recall_everything(world: World, **overrides: object) -> None:
+    """Every reader asks every store for its name, and finds all that they may see of it."""
+    chosen = _settings(world).model_copy(update=overrides)
+    async with Memoledger.open(settings=chosen, embedder=TinyEmbedder()) as ledger:
+        for key, store_id in world.stores.items():
+            for tenant, user in world.readers(key):
+                principal = await ledger.principal(tenant=tenant, user=user)
+                store = await principal.store_by_id(store_id)
+                await store.recall(".".join(key), limit=100)
 
 
 async def _write(

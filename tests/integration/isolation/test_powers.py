@@ -249,7 +249,11 @@ class TestTemporaryObjects:
 ARGUMENTS = {
     "text": "'read'",
     "uuid": "gen_random_uuid()",
+    "uuid[]": "ARRAY[gen_random_uuid()]",
+    "timestamp without time zone": "localtimestamp",
+    "timestamp with time zone": "now()",
     "integer": "1",
+    "integer[]": "ARRAY[1]",
     "jsonb": "'{}'",
     "regclass": "'memoledger.memories'",
     "memoledger.memories": "(SELECT m FROM memoledger.memories AS m LIMIT 1)",
@@ -263,6 +267,11 @@ CALLABLE = {
     "memory_commitment",
     "sweep_expired",
     "refresh_statistics",
+    "owned_store_ids",
+    "tend_receipts",
+    "thread_of",
+    "place_of",
+    "asking_share",
 }
 """Functions that the role may call; each is in the tests below or in those of the oracles."""
 
@@ -301,6 +310,9 @@ def test_store_functions_name_no_store_that_is_not_the_principals(
             "SELECT memoledger.readable_store_ids(), memoledger.writable_store_ids()"
         )
         assert (set(shown), set(may_write)) == (readable, writable)
+        own = {world.stores[key] for key in world.stores if person == key[:2]}
+        [(owned,)] = attacker.ask("SELECT memoledger.owned_store_ids()")
+        assert set(owned) == own
         for store_id in world.stores.values():
             attacker.become(person, store_id)
             [(shown, may_write)] = attacker.ask(

@@ -34,6 +34,11 @@ class TestPlans:
         ("embeddings", "tenant_id = %s", "globex", "initech"),
         ("term_vectors", "private_to = %s", "dave", "nobody"),
         ("audit_records", "actor = %s", "dave", "nobody"),
+        ("receipts", "user_id = %s", "dave", "nobody"),
+        ("receipts", "query = %s", "globex.dave.diary", "no"),
+        ("receipts", "query < %s", "globex.dave.diary", "a"),
+        ("memory_access", "private_to = %s", "dave", "nobody"),
+        ("receipt_salts", "user_id = %s", "dave", "nobody"),
         ("grants", "grantee_id = %s", "alice", "nobody"),
     )
 
@@ -55,7 +60,7 @@ class TestPlans:
     ) -> None:
         """The rows of a plan are those that passed the policy; no node tells how many did not."""
         attacker.become(CAROL, world.store("acme", "carol", "diary"))
-        for table in ("memories", "embeddings", "term_vectors"):
+        for table in ("memories", "embeddings", "term_vectors", "memory_access"):
             [(visible,)] = attacker.ask(f"SELECT count(*) FROM memoledger.{table}")
             attacker.ask("SET enable_seqscan = off")
             plan = "\n".join(

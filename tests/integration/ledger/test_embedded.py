@@ -653,7 +653,7 @@ class TestSettings:
     @pytest.mark.parametrize("memory", [GIB // 4, 2 * GIB, 16 * GIB, 512 * GIB])
     def test_memory_stays_within_bounds(self, memory: int) -> None:
         shared = int(default_settings(memory)["shared_buffers"].removesuffix("MB"))
-        assert 128 <= shared <= 1024
+        assert 128 <= shared <= 4096
 
     def test_the_log_keeps_no_word_of_a_memory(self, own_ledger: Path) -> None:
         with EmbeddedServer.start(own_ledger) as server:

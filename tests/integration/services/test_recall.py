@@ -53,6 +53,8 @@ some_memory = st.fixed_dictionaries(
         "importance": st.sampled_from([0.0, 0.5, 1.0]),
         "tags": st.lists(st.sampled_from("abc"), max_size=3, unique=True),
         "occurred_at": days,
+        "valid_from": days,
+        "valid_to": days.map(lambda day: day + timedelta(days=4)),
         "privacy": st.sampled_from(["store", "creator"]),
         "expires": st.booleans(),
         "metadata": st.fixed_dictionaries(
@@ -78,6 +80,7 @@ some_filter = st.fixed_dictionaries(
         "since": days,
         "until": st.integers(4, 5).map(lambda count: T0 + timedelta(days=count)),
         "min_importance": st.sampled_from([0, 0.5, 0.7]),
+        "valid_at": st.integers(-1, 7).map(lambda count: T0 + timedelta(days=count)),
         "metadata": st.sampled_from(
             [{}, {"k": 1}, {"k": None}, {"k": True}, {"l": [1]}, {"k": "x", "l": []}]
         ),

@@ -388,6 +388,8 @@ class TestTogether:
         """Somebody holds the last identity and wants the first, which the batch holds."""
         conninfo = server.conninfo("postgres", service_database)
         async with await psycopg.AsyncConnection.connect(conninfo) as other:
+            # Whoever waits longest looks for deadlocks first: it shall not be this one.
+            await other.execute("SET deadlock_timeout = '60s'")
             await self.take(other, notes, tenant, "z")
             writing = asyncio.create_task(
                 notes.remember_many([{"content": c, "id": c} for c in "az"])

@@ -344,7 +344,7 @@ class TestIdentity:
     async def test_it_can_take_what_an_expired_one_held(
         self, notes: StoreHandle, sql: Callable[..., list[tuple[Any, ...]]]
     ) -> None:
-        expires = soon(60)
+        expires = soon(1_000)
         expired = await notes.remember("one", expires_at=expires)
         private = await notes.remember("one", expires_at=expires, privacy="creator")
         two = await notes.remember("two", expires_at="2999-01-01T00:00:00Z")

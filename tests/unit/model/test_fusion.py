@@ -3,207 +3,144 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
-from random import Random
-from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from memoledger.model.errors import InvalidInput
 from memoledger.model.fusion import (
     COSINE_SPREAD_MIN,
-    Candidate,
-    Fused,
-    fuse,
-    scale_dense,
-    scale_lexical,
+    Numbers,
+    clarity_weight,
+    fused_scores,
+    with_evidence,
 )
 
-cosines = st.none() | st.floats(-1, 1)
-bm25_scores = st.none() | st.floats(0, 200)
-weights = st.floats(0, 1)
+pairs = st.tuples(st.none() | st.floats(-1, 1), st.just(0.0) | st.floats(0.01, 200))
 
 
-@st.composite
-def some_candidates(draw: st.DrawFn, least: int = 0) -> list[Candidate[int]]:
-    ids = draw(st.lists(st.integers(0, 10_000), unique=True, min_size=least, max_size=30))
-    return [Candidate(i, draw(cosines), draw(bm25_scores)) for i in ids]
+def arrays(candidates: list[tuple[float | None, float]]) -> tuple[Numbers, Numbers]:
+    dense = [math.nan if one is None else one for one, _ in candidates]
+    return np.array(dense, dtype=float), np.array([one for _, one in candidates], dtype=float)
 
 
-def by_id(fused: list[Fused[int]]) -> dict[int, Fused[int]]:
-    return {f.id: f for f in fused}
+def some_candidates(least: int = 0) -> st.SearchStrategy[tuple[Numbers, Numbers]]:
+    return st.lists(pairs, min_size=least, max_size=30).map(arrays)
 
 
-def test_both_channels_count_half_on_a_common_scale() -> None:
-    fused = fuse([Candidate("a", 0.8, 2.0), Candidate("b", 0.6, 8.0), Candidate("c", 0.2, 0.0)])
-    assert [f.id for f in fused] == ["b", "a", "c"]
-    assert fused[0].score == pytest.approx(0.5 * 2 / 3 + 0.5)
-    assert (fused[0].dense, fused[0].lexical, fused[0].lexical_scaled) == (0.6, 8.0, 1.0)
-    assert fused[0].dense_scaled == pytest.approx(2 / 3)
-    assert fused[1].score == pytest.approx(0.5 + 0.5 * 0.25)
-    assert fused[2].score == 0
+def test_the_formula() -> None:
+    dense, lexical = np.array([0.8, 0.6, 0.2]), np.array([2.0, 8.0, 0.0])
+    scores, near, plain = fused_scores(dense, lexical)
+    assert near.tolist() == pytest.approx([1.0, 2 / 3, 0.0])
+    assert plain.tolist() == [0.25, 1.0, 0.0]
+    weight = clarity_weight(dense, lexical)
+    assert scores.tolist() == pytest.approx((weight * near + (1 - weight) * plain).tolist())
 
 
-def test_the_weight_moves_the_answer_from_words_to_vectors() -> None:
-    candidates = [Candidate("near", 0.9, 1.0), Candidate("wordy", 0.3, 9.0)]
-    assert fuse(candidates, dense_weight=0.0)[0].id == "wordy"
-    assert fuse(candidates, dense_weight=1.0)[0].id == "near"
-
-
-@given(some_candidates(), weights)
+@given(some_candidates())
 @settings(deadline=None)
-def test_scores_and_parts_lie_between_0_and_1(
-    candidates: list[Candidate[int]], weight: float
-) -> None:
-    fused = fuse(candidates, dense_weight=weight)
-    assert sorted(f.id for f in fused) == sorted(c.id for c in candidates)
-    for f in fused:
-        parts = [p for p in (f.dense_scaled, f.lexical_scaled) if p is not None]
-        assert all(0 <= value <= 1 for value in (f.score, *parts))
-    assert [f.score for f in fused] == sorted((f.score for f in fused), reverse=True)
+def test_scores_and_parts_lie_between_0_and_1(candidates: tuple[Numbers, Numbers]) -> None:
+    for values in fused_scores(*candidates):
+        assert len(values) == len(candidates[0])
+        present = values[~np.isnan(values)]
+        assert ((present >= 0) & (present <= 1 + 1e-12)).all()
+    assert not np.isnan(fused_scores(*candidates)[0]).any()
 
 
-@given(some_candidates(least=1), weights, st.data())
+@given(some_candidates())
 @settings(deadline=None)
-def test_a_higher_score_in_a_channel_never_lowers_the_fused_one(
-    candidates: list[Candidate[int]], weight: float, data: st.DataObject
+def test_whoever_is_better_in_both_channels_scores_higher(
+    candidates: tuple[Numbers, Numbers],
 ) -> None:
-    at = data.draw(st.integers(0, len(candidates) - 1))
-    old = candidates[at]
-    dense = old.dense if old.dense is None else data.draw(st.floats(old.dense, 1))
-    lexical = data.draw(st.floats(old.lexical or 0.0, 200)) if old.lexical else old.lexical
-    raised = [*candidates[:at], Candidate(old.id, dense, lexical), *candidates[at + 1 :]]
-    before = by_id(fuse(candidates, dense_weight=weight))[old.id].score
-    after = by_id(fuse(raised, dense_weight=weight))[old.id].score
-    assert after >= before - 1e-12
+    dense, lexical = candidates
+    scores, _, _ = fused_scores(dense, lexical)
+    better = (dense[:, np.newaxis] >= dense) & (lexical[:, np.newaxis] >= lexical)
+    assert (scores[:, np.newaxis] >= scores - 1e-9)[better].all()
 
 
-@given(some_candidates(), weights)
-@settings(deadline=None)
-def test_whoever_is_better_in_both_channels_comes_first(
-    candidates: list[Candidate[int]], weight: float
-) -> None:
-    order = [f.id for f in fuse(candidates, dense_weight=weight)]
-    known = [(c.dense, c.lexical or 0.0, c.id) for c in candidates if c.dense is not None]
-    for better, worse in permutations(known, 2):
-        if better[0] > worse[0] and better[1] > worse[1]:
-            assert order.index(better[2]) < order.index(worse[2])
-
-
-@given(some_candidates(), weights, st.randoms(use_true_random=False))
+@given(some_candidates(), st.data())
 @settings(deadline=None)
 def test_the_order_they_come_in_makes_no_difference(
-    candidates: list[Candidate[int]], weight: float, random: Random
+    candidates: tuple[Numbers, Numbers], data: st.DataObject
 ) -> None:
-    shuffled = list(candidates)
-    random.shuffle(shuffled)
-    assert fuse(shuffled, dense_weight=weight) == fuse(candidates, dense_weight=weight)
+    dense, lexical = candidates
+    order = data.draw(st.permutations(range(len(dense))))
+    shuffled, _, _ = fused_scores(dense[list(order)], lexical[list(order)])
+    assert shuffled == pytest.approx(fused_scores(dense, lexical)[0][list(order)], abs=1e-9)
 
 
-@given(some_candidates(least=2), st.floats(0.1, 0.5), st.floats(-0.5, 0.5), st.floats(0.1, 10))
+@given(some_candidates(2), st.floats(0.1, 0.5), st.floats(-0.5, 0.5), st.floats(0.1, 10))
 @settings(deadline=None)
 def test_the_units_of_a_channel_make_no_difference(
-    candidates: list[Candidate[int]], stretch: float, shift: float, factor: float
+    candidates: tuple[Numbers, Numbers], stretch: float, shift: float, factor: float
 ) -> None:
-    present = [c.dense for c in candidates if c.dense is not None]
-    assume(present and (max(present) - min(present)) * stretch >= COSINE_SPREAD_MIN)
-    moved = [
-        Candidate(
-            c.id,
-            None if c.dense is None else c.dense * stretch + shift,
-            None if c.lexical is None else c.lexical * factor,
-        )
-        for c in candidates
-    ]
-    before, after = by_id(fuse(candidates)), by_id(fuse(moved))
-    assert all(after[i].score == pytest.approx(before[i].score, abs=1e-6) for i in before)
-
-
-def test_no_candidates_no_answer() -> None:
-    assert fuse([]) == []
+    dense, lexical = candidates
+    present = dense[~np.isnan(dense)]
+    assume(len(present) and np.ptp(present) * stretch >= COSINE_SPREAD_MIN)
+    assume(np.ptp(lexical) == 0 or lexical.std() > 1e-3)
+    moved, _, _ = fused_scores(dense * stretch + shift, lexical * factor)
+    assert moved == pytest.approx(fused_scores(dense, lexical)[0], abs=1e-6)
 
 
 def test_a_channel_without_scores_takes_no_part() -> None:
-    words = fuse([Candidate(1, None, 3.0), Candidate(2, None, 6.0)])
-    assert [(f.id, f.score, f.dense_scaled) for f in words] == [(2, 1.0, None), (1, 0.5, None)]
-    for nothing in (None, 0.0):
-        vectors = fuse([Candidate(1, 0.2, nothing), Candidate(2, 0.7, nothing)])
-        assert [(f.id, f.score, f.lexical_scaled) for f in vectors] == [
-            (2, 1.0, None),
-            (1, 0.0, None),
-        ]
-
-
-def test_candidates_without_any_score_are_kept_at_zero() -> None:
-    assert [(f.id, f.score) for f in fuse([Candidate(2, None, None), Candidate(1, None, 0.0)])] == [
-        (1, 0.0),
-        (2, 0.0),
-    ]
+    nothing = np.array([math.nan, math.nan])
+    scores, near, _ = fused_scores(nothing, np.array([3.0, 6.0]))
+    assert scores.tolist() == [0.5, 1.0]
+    assert np.isnan(near).all()
+    scores, _, plain = fused_scores(np.array([0.2, 0.7]), np.zeros(2))
+    assert scores.tolist() == [0.0, 1.0]
+    assert np.isnan(plain).all()
+    assert fused_scores(nothing, np.zeros(2))[0].tolist() == [0.0, 0.0]
+    assert fused_scores(np.empty(0), np.empty(0))[0].tolist() == []
 
 
 def test_one_candidate_is_the_best_there_is() -> None:
-    assert fuse([Candidate(1, 0.1, 0.2)])[0].score == 1.0
-    assert fuse([Candidate(1, -0.4, None)])[0].score == 1.0
-
-
-def test_equal_scores_are_all_the_best() -> None:
-    fused = fuse([Candidate(i, 0.5, 2.0) for i in (3, 1, 2)])
-    assert [(f.id, f.score) for f in fused] == [(1, 1.0), (2, 1.0), (3, 1.0)]
+    assert fused_scores(np.array([0.1]), np.array([0.2]))[0].tolist() == [1.0]
+    assert fused_scores(np.array([-0.4]), np.zeros(1))[0].tolist() == [1.0]
 
 
 def test_noise_between_cosines_is_not_blown_up() -> None:
-    fused = fuse([Candidate("near", 0.501, 5.0), Candidate("same", 0.500, 6.0)])
-    assert fused[0].id == "same"
+    scores, near, _ = fused_scores(np.array([0.501, 0.500]), np.array([5.0, 6.0]))
+    assert near.tolist() == pytest.approx([1.0, 1 - 0.001 / COSINE_SPREAD_MIN])
+    assert scores[1] > scores[0]
 
 
 def test_a_memory_whose_vector_is_missing_counts_as_the_mean_candidate() -> None:
-    fused = by_id(fuse([Candidate(1, 0.9, 0.0), Candidate(2, 0.1, 1.0), Candidate(3, None, 4.0)]))
-    assert fused[3].dense is None
-    assert fused[3].dense_scaled == pytest.approx(0.5)
-    assert fused[3].score == pytest.approx(0.75)
+    _, near, _ = fused_scores(np.array([0.9, 0.1, math.nan]), np.array([0.0, 1.0, 4.0]))
+    assert near[2] == pytest.approx(0.5)
 
 
-def test_ties_go_to_the_higher_cosine_then_to_the_smaller_id() -> None:
-    first, second = UUID(int=1), UUID(int=2)
-    tied = [
-        Candidate(second, 0.0, 4.0),
-        Candidate(first, 0.0, 4.0),
-        Candidate(UUID(int=3), 0.8, 0.0),
-    ]
-    assert [f.id.int for f in fuse(tied)] == [3, 1, 2]
+@given(some_candidates())
+@settings(deadline=None)
+def test_the_weight_is_a_fraction(candidates: tuple[Numbers, Numbers]) -> None:
+    dense, lexical = candidates
+    assert 0.0 <= clarity_weight(dense[~np.isnan(dense)], lexical) <= 1.0
 
 
-def test_the_limit_cuts_the_end() -> None:
-    candidates = [Candidate(i, i / 10, None) for i in range(10)]
-    assert fuse(candidates, limit=3) == fuse(candidates)[:3]
+def test_the_clearer_channel_weighs_more() -> None:
+    clear, vague = np.array([0.9, *[0.1] * 9]), np.array([5.0, *[4.0, 6.0] * 4, 5.0])
+    assert clarity_weight(clear, vague) > 0.55
+    assert clarity_weight(vague, clear) < 0.45
+    assert clarity_weight(clear, clear * 7) == pytest.approx(0.5)
+    assert clarity_weight(np.ones(3), np.ones(3)) == 0.5
+    assert clarity_weight(np.ones(1), np.ones(1)) == 0.5
 
 
-@pytest.mark.parametrize("weight", [-0.1, 1.1, math.nan])
-def test_a_weight_outside_0_to_1_is_refused(weight: float) -> None:
-    with pytest.raises(InvalidInput, match="dense_weight"):
-        fuse([], dense_weight=weight)
+def test_evidence_moves_by_its_weight() -> None:
+    scores = np.array([0.5, 0.6])
+    assert with_evidence(scores, []).tolist() == scores.tolist()
+    weight = with_evidence(np.zeros(1), [np.ones(1)])[0]
+    assert weight == pytest.approx(0.15 / 1.15)
+    assert with_evidence(np.ones(1), [np.ones(1)] * 4).tolist() == pytest.approx([1.0])
 
 
-@pytest.mark.parametrize(
-    ("dense", "lexical", "field"),
-    [
-        (math.nan, 1.0, "dense"),
-        (math.inf, 1.0, "dense"),
-        (2.0, 1.0, "dense"),
-        (0.5, math.nan, "lexical"),
-        (0.5, math.inf, "lexical"),
-        (0.5, -1.0, "lexical"),
-    ],
-)
-def test_a_score_that_is_none_is_refused(dense: float, lexical: float, field: str) -> None:
-    with pytest.raises(InvalidInput, match=field):
-        fuse([Candidate(1, dense, lexical)])
-
-
-def test_the_scales_stand_alone() -> None:
-    assert scale_dense([0.2, 0.6, 1.0]) == pytest.approx([0.0, 0.5, 1.0])
-    assert scale_dense([None]) is None
-    assert scale_lexical([None, 2.0, 8.0]) == [0.0, 0.25, 1.0]
-    assert scale_lexical([0.0, None]) is None
+@given(some_candidates(), st.integers(0, 4), st.data())
+@settings(deadline=None)
+def test_with_evidence_scores_stay_between_0_and_1(
+    candidates: tuple[Numbers, Numbers], kinds: int, data: st.DataObject
+) -> None:
+    size = len(candidates[0])
+    shares = st.lists(st.floats(0, 1), min_size=size, max_size=size).map(np.array)
+    scores = with_evidence(fused_scores(*candidates)[0], [data.draw(shares) for _ in range(kinds)])
+    assert ((scores >= 0) & (scores <= 1 + 1e-12)).all()

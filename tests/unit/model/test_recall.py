@@ -32,6 +32,7 @@ class TestFilter:
             {"until": "2026-01-01T00:00Z"},
             {"min_importance": 0},
             {"metadata": {"a": None}},
+            {"valid_at": "2026-01-01T00:00Z"},
         ],
     )
     def test_anything_given_is_a_filter(self, given: dict[str, Any]) -> None:
@@ -56,6 +57,7 @@ class TestFilter:
             ("since", "2026-01-01"),
             ("since", 0),
             ("until", "soon"),
+            ("valid_at", "2026-01-01"),
             ("min_importance", -1),
             ("min_importance", True),
             ("min_importance", float("nan")),

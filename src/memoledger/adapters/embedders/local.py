@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from memoledger.adapters.embedders.onnx_model import (
     REINSTALL,
     WINDOWS_MAX,
     OnnxModel,
+    TokenVectors,
     Vector,
     Weights,
 )
@@ -32,6 +33,8 @@ from memoledger.model.errors import EmbedderError, InvalidInput, MemoledgerError
 from memoledger.ports import EmbeddingInput, Vectors
 
 MODEL: Final = "minilm:all-MiniLM-L6-v2-int8"
+
+_Result = TypeVar("_Result")
 
 THREADS_MAX: Final = 32
 """Beyond so many threads the interpreter lock is what is waited for, not the model."""
@@ -92,12 +95,34 @@ class LocalEmbedder:
                 embedder is closed.
         """
         checked = await checked_texts(texts)
-        call = _Call(checked, self._version.dimensions)
-        if checked:
-            for _ in range(min(self._threads, len(checked))):
-                self._submit(call, self._work(call))
-            await asyncio.wrap_future(call.ended)
-        return call.rows
+        dimensions = self._version.dimensions
+        rows: Vectors = np.empty((len(checked), dimensions), dtype=np.float32)
+
+        def keep(index: int, total: Vector) -> None:
+            rows[index] = _unit(total[:dimensions])
+
+        await self._carry_out(_Call(checked, OnnxModel.embed_steps, keep))
+        return rows
+
+    async def token_vectors(self, texts: Sequence[str], *, windows_max: int) -> list[TokenVectors]:
+        """What the model makes of each token of each text, for comparing texts word by word.
+
+        These have all of the model's 384 dimensions, however many the embeddings keep.
+
+        Args:
+            windows_max: windows of 254 tokens that are run of a text at most, 2 or more.
+
+        Raises:
+            InvalidInput, EmbedderError: as `embed`.
+        """
+        checked = await checked_texts(texts)
+        found: dict[int, TokenVectors] = {}
+
+        def steps(model: OnnxModel, text: str) -> Generator[None, None, TokenVectors]:
+            return model.token_steps(text, windows_max)
+
+        await self._carry_out(_Call(checked, steps, found.__setitem__))
+        return [found[index] for index in range(len(checked))]
 
     async def token_count(self, text: str) -> int:
         """Number of tokens of `text`, of which the model's window holds 254.
@@ -111,6 +136,17 @@ class LocalEmbedder:
             self._threads_pool().submit(lambda: self._loaded().token_count(text))
         )
 
+    async def token_counts(self, texts: Sequence[str]) -> list[int]:
+        """Number of tokens of each text.
+
+        Raises:
+            InvalidInput, EmbedderError: as `token_count`.
+        """
+        checked = await checked_texts(texts)
+        return await asyncio.wrap_future(
+            self._threads_pool().submit(lambda: [*map(self._loaded().token_count, checked)])
+        )
+
     async def aclose(self) -> None:
         """End the threads and let go of the model; calls under way fail. Safe to call twice."""
         with self._pool_lock:
@@ -119,7 +155,14 @@ class LocalEmbedder:
             await asyncio.to_thread(pool.shutdown)
         self._model = None
 
-    def _submit(self, call: _Call, work: Iterator[None]) -> None:
+    async def _carry_out(self, call: _Call[Any]) -> None:
+        """Have the threads work on a call until it ended."""
+        if call.texts:
+            for _ in range(min(self._threads, len(call.texts))):
+                self._submit(call, self._work(call))
+            await asyncio.wrap_future(call.ended)
+
+    def _submit(self, call: _Call[Any], work: Iterator[None]) -> None:
         """Put one step of `work` at the end of the queue, where other calls' steps wait too."""
         try:
             self._threads_pool().submit(self._advance, call, work)
@@ -128,7 +171,7 @@ class LocalEmbedder:
         except RuntimeError as error:  # the pool was shut down a moment ago, or Python is exiting
             call.end(_closed_error(error))
 
-    def _advance(self, call: _Call, work: Iterator[None]) -> None:
+    def _advance(self, call: _Call[Any], work: Iterator[None]) -> None:
         """Do one step of `work` in this thread, then queue the next."""
         try:
             next(work)
@@ -146,12 +189,12 @@ class LocalEmbedder:
         else:
             self._submit(call, work)
 
-    def _work(self, call: _Call) -> Iterator[None]:
+    def _work(self, call: _Call[Any]) -> Iterator[None]:
         """One thread's share of a call: take a text, embed it, until none is left."""
         model = self._loaded()
         while (index := call.take()) is not None:
-            total = yield from model.embed_steps(call.texts[index])
-            call.store(index, _unit(total[: self._version.dimensions]))
+            result = yield from call.steps(model, call.texts[index])
+            call.store(index, result)
             if not call.ended.done():
                 yield
 
@@ -177,12 +220,23 @@ class LocalEmbedder:
             return self._pool
 
 
-class _Call:
-    """One `embed` under way: its texts, its rows, and how it ended."""
+class _Call(Generic[_Result]):
+    """One call under way: its texts, what is done with each, and how it ended.
 
-    def __init__(self, texts: list[str], dimensions: int) -> None:
+    Args:
+        steps: the work on one text, step by step.
+        keep: takes a text's place and what the work made of it, in any thread.
+    """
+
+    def __init__(
+        self,
+        texts: list[str],
+        steps: Callable[[OnnxModel, str], Generator[None, None, _Result]],
+        keep: Callable[[int, _Result], None],
+    ) -> None:
         self.texts = texts
-        self.rows: Vectors = np.empty((len(texts), dimensions), dtype=np.float32)
+        self.steps = steps
+        self._keep = keep
         self.ended: Future[None] = Future()
         self._lock = Lock()
         self._taken = 0
@@ -197,9 +251,9 @@ class _Call:
             self._taken += 1
         return index if index < len(self.texts) else None
 
-    def store(self, index: int, vector: Vector) -> None:
-        """Keep a row; the last one ends the call."""
-        self.rows[index] = vector
+    def store(self, index: int, result: _Result) -> None:
+        """Keep what was made of a text; the last one ends the call."""
+        self._keep(index, result)
         with self._lock:
             self._unfinished -= 1
             finished = self._unfinished == 0
@@ -207,7 +261,7 @@ class _Call:
             self.end(None)
 
     def end(self, error: Exception | None) -> None:
-        """Wake the caller with the rows or the error; only the first ending counts."""
+        """Wake the caller, with the error if there is one; only the first ending counts."""
         with suppress(InvalidStateError):  # failed in another thread, or cancelled just now
             if error is None:
                 self.ended.set_result(None)

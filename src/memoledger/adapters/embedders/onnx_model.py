@@ -29,6 +29,9 @@ PIECE_CHARS: Final = 4_096
 
 REINSTALL: Final = "Run: pip install --force-reinstall memoledger-minilm"
 
+_LENGTH_MIN: Final = 1e-12
+"""What a vector is divided by at least."""
+
 Vector = NDArray[np.float32]
 
 
@@ -59,6 +62,20 @@ class Weights:
     revision: str
     dimensions: int
     window_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVectors:
+    """A text token by token, special tokens left out.
+
+    Args:
+        ids: the tokens' numbers in the vocabulary; those shared by two windows come twice.
+        vectors: what the model made of each where it stands, shape (len(ids), dimensions), each
+            row of Euclidean length 1.
+    """
+
+    ids: tuple[int, ...]
+    vectors: NDArray[np.float32]
 
 
 class OnnxModel:
@@ -104,6 +121,38 @@ class OnnxModel:
 
         Returns (as the generator's value) float32 of the model's dimensions.
         """
+        windows = yield from self._windows(text, WINDOWS_MAX)
+        total: Vector = self._run(windows[0]).sum(axis=0)
+        for window in windows[1:]:
+            yield
+            total = total + self._run(window).sum(axis=0)
+        return total
+
+    def token_steps(self, text: str, windows_max: int) -> Generator[None, None, TokenVectors]:
+        """Compute the vectors of the tokens of `text`; yields between its costly parts.
+
+        Args:
+            windows_max: windows run at most, 2 or more, spread evenly over a text of more.
+        """
+        windows = yield from self._windows(text, windows_max)
+        rows: list[NDArray[np.float32]] = []
+        for place, window in enumerate(windows):
+            if place:
+                yield
+            rows.append(self._run(window)[1:-1])
+        vectors = np.concatenate(rows)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LENGTH_MIN)
+        return TokenVectors(tuple([token for window in windows for token in window]), vectors)
+
+    def token_count(self, text: str) -> int:
+        """Number of tokens of `text`, without the special ones."""
+        return sum(
+            len(self._tokenizer.encode(piece, add_special_tokens=False).ids)
+            for piece in pieces(text, PIECE_CHARS)
+        )
+
+    def _windows(self, text: str, windows_max: int) -> Generator[None, None, list[list[int]]]:
+        """The tokens of each window that is run; one empty window for a text without any."""
         tokens: list[int] = []
         for part, piece in enumerate(pieces(text, PIECE_CHARS)):
             if part:
@@ -113,23 +162,12 @@ class OnnxModel:
             len(tokens),
             length=self._content_tokens,
             overlap=OVERLAP_TOKENS,
-            windows_max=WINDOWS_MAX,
+            windows_max=windows_max,
         )
-        total = self._run(tokens[slice(*spans[0])])
-        for start, stop in spans[1:]:
-            yield
-            total = total + self._run(tokens[start:stop])
-        return total
+        return [tokens[start:stop] for start, stop in spans]
 
-    def token_count(self, text: str) -> int:
-        """Number of tokens of `text`, without the special ones."""
-        return sum(
-            len(self._tokenizer.encode(piece, add_special_tokens=False).ids)
-            for piece in pieces(text, PIECE_CHARS)
-        )
-
-    def _run(self, tokens: Sequence[int]) -> Vector:
-        """Sum of the hidden states of one window, special tokens included."""
+    def _run(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """The hidden states of one window, those of the two special tokens first and last."""
         inputs = np.array([[self._first, *tokens, self._last]], dtype=np.int64)
         length = inputs.shape[1]
         feed = {
@@ -137,9 +175,8 @@ class OnnxModel:
             "attention_mask": self._ones[:, :length],
             "token_type_ids": self._zeros[:, :length],
         }
-        hidden = self._session.run(["last_hidden_state"], feed)[0]
-        total: Vector = hidden[0].sum(axis=0)
-        return total
+        hidden: NDArray[np.float32] = self._session.run(["last_hidden_state"], feed)[0][0]
+        return hidden
 
 
 def pieces(text: str, chars: int) -> Iterator[str]:

@@ -139,8 +139,8 @@ def default_settings(memory_bytes: int) -> dict[str, str]:
     maintenance_mib = _bounded_mib(memory_bytes / 16, 64, 512)
     return {
         # Memory. A quarter of the machine is what a dedicated server would take; an embedded one
-        # shares it with the program and its models.
-        "shared_buffers": f"{_bounded_mib(memory_bytes / 8, 128, 1024)}MB",
+        # shares it with the program and its models. A graph over 1,000,000 vectors has 1,300 MB.
+        "shared_buffers": f"{_bounded_mib(memory_bytes / 8, 128, 4096)}MB",
         "effective_cache_size": f"{_bounded_mib(memory_bytes / 2, 256, 65_536)}MB",
         "work_mem": f"{_bounded_mib(memory_bytes / 512, 4, 32)}MB",
         "maintenance_work_mem": f"{maintenance_mib}MB",

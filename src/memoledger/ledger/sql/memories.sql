@@ -136,6 +136,25 @@ FROM memoledger.embeddings AS e
 WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
   AND e.owner_id = %(memory_id)s AND e.version = %(version)s
 
+-- name: comparable_versions
+-- What tells versions that a search found apart from each other: the hash of the content, and the body's
+-- vector as bytes, since a list of numbers would take longer than the search. None where it waits to be
+-- embedded. OFFSET 0 has both looked up one by one.
+SELECT m.memory_id, m.content_hash, halfvec_send(e.embedding)
+FROM unnest(%(memory_ids)s::uuid[], %(versions)s::integer[]) AS wanted (memory_id, version)
+CROSS JOIN LATERAL (
+    SELECT * FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.memory_id = wanted.memory_id AND m.version = wanted.version
+      AND m.erased_at IS NULL
+    OFFSET 0
+) AS m
+LEFT JOIN LATERAL (
+    SELECT * FROM memoledger.embeddings AS e
+    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.owner_id = m.memory_id AND e.version = m.version AND e.view = 'body'
+    OFFSET 0
+) AS e ON true
+
 -- name: current_by_external_id
 -- The memory that holds an external id, expired or not, as long as it was not swept.
 SELECT m.memory_id, m.version, m.store_id, m.content, m.type, m.importance, m.source, m.tags,
@@ -247,6 +266,9 @@ WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
   AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
   AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
   AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+  AND (%(valid_at)s::timestamptz IS NULL
+       OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
+          AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
 ORDER BY m.memory_id
 LIMIT %(limit)s
 

@@ -1,13 +1,17 @@
 -- name: become
 -- Makes the transaction some principal's, until it ends. The role comes first: whoever logged in,
--- from here on every policy applies. The last setting says whether statements are planned once, or
--- for each set of parameters where PostgreSQL expects a better plan from that.
+-- from here on every policy applies. Requests share the processor: none takes a second process to
+-- itself. The last two settings say whether statements are planned once, or for each set of parameters
+-- where PostgreSQL expects a better plan from that; a plan for all stores must suit the small ones, so
+-- it reads no table from end to end, whatever share of it a store has in the mean.
 SELECT set_config('role', 'memoledger_app', true),
        set_config('app.current_tenant_id', %(tenant)s, true),
        set_config('app.current_user', %(user)s, true),
        set_config('app.current_store_id', %(store)s, true),
        set_config('statement_timeout', %(timeout)s, true),
-       set_config('plan_cache_mode', %(plans)s, true)
+       set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('plan_cache_mode', %(plans)s, true),
+       set_config('enable_seqscan', %(scans)s, true)
 
 -- name: become_owner
 -- Makes the transaction the ledger's own, for maintenance and migrations.

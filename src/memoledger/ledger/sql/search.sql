@@ -44,6 +44,9 @@ WITH passing AS MATERIALIZED (
       AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
       AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
       AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+      AND (%(valid_at)s::timestamptz IS NULL
+           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
+              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
 ), dense AS MATERIALIZED (
     SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
     FROM memoledger.embeddings AS e
@@ -64,7 +67,8 @@ SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25
 FROM dense AS d
 
 -- name: lexical_candidates
--- The best memories of a store by BM25, under a filter or as of an instant.
+-- The best memories of a store by BM25, under a filter or as of an instant. One row without a memory
+-- tells what the scores rest on: the mean length in the place of the score, and the terms' IDF.
 -- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
 -- The stored weights hold what depends on the text alone; the formula is that of model/indexing.py.
 WITH passing AS MATERIALIZED (
@@ -77,6 +81,9 @@ WITH passing AS MATERIALIZED (
       AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
       AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
       AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+      AND (%(valid_at)s::timestamptz IS NULL
+           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
+              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
 ), matched AS MATERIALIZED (
     SELECT t.owner_id, t.version, t.length, t.weights
     FROM memoledger.term_vectors AS t
@@ -114,11 +121,17 @@ WITH passing AS MATERIALIZED (
     ORDER BY bm25 DESC, k.owner_id
     LIMIT %(candidates)s
 )
-SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25
+SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25, NULL::integer[] AS terms,
+       NULL::double precision[] AS rarity
 FROM lexical AS x
+UNION ALL
+SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
+FROM collection AS c
 
 -- name: hybrid_candidates
--- The best memories by vectors and the best by words, each with both scores, for fusion.
+-- The best memories by vectors and the best by words, each with both scores, for fusion; and one row
+-- without a memory that tells what the scores rest on, as in lexical_candidates.
 -- The two are added up rather than joined, and what one channel lacks is looked up one by one (OFFSET 0):
 -- the planner takes a store among thousands for a row or two, and would read all of it for each.
 -- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
@@ -133,6 +146,9 @@ WITH passing AS MATERIALIZED (
       AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
       AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
       AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+      AND (%(valid_at)s::timestamptz IS NULL
+           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
+              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
 ), dense AS MATERIALIZED (
     SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
     FROM memoledger.embeddings AS e
@@ -192,7 +208,7 @@ WITH passing AS MATERIALIZED (
     GROUP BY f.owner_id, f.version
 )
 SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
-       coalesce(c.bm25, other_x.bm25) AS bm25
+       coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity
 FROM candidates AS c
 LEFT JOIN LATERAL (
     SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
@@ -209,3 +225,7 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) AS other_x ON true
 WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s
+UNION ALL
+SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
+FROM collection AS c

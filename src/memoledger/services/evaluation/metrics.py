@@ -1,8 +1,8 @@
 """Measures of a ranking against judgments, as trec_eval defines them.
 
 A judgment gives a memory's gain for a question: 0 is not relevant, 1 relevant, more is better.
-Recall, hit and reciprocal rank only ask whether a gain is above 0; nDCG weighs it (linearly, as
-trec_eval and BEIR do; the exponential form is another measure).
+nDCG weighs the gain (linearly, as trec_eval and BEIR do; the exponential form is another measure);
+the other measures only ask whether it is above 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from typing import Final
 DEPTH: Final = 20
 """How many results of a question are looked at; the reciprocal rank of what comes later is 0."""
 
-RECALL_CUTOFFS: Final = (1, 5, 10, 20)
+CUTOFFS: Final = (1, 5, 10, 20)
+"""How far recall, hit and recall_all look."""
+
+MEASURES: Final = (
+    *(f"recall@{k}" for k in CUTOFFS),
+    *(f"hit@{k}" for k in CUTOFFS),
+    *(f"recall_all@{k}" for k in CUTOFFS),
+    "mrr",
+    "ndcg@10",
+)
+"""The names of all measures."""
 
 Gains = Mapping[str, int]
 """Gain of each judged memory by its id; one that is not in it has gain 0."""
@@ -32,6 +42,16 @@ def recall_at(ranking: Sequence[str], gains: Gains, k: int) -> float:
 def hit_at(ranking: Sequence[str], gains: Gains, k: int) -> float:
     """1 if a relevant memory is among the first `k`, otherwise 0."""
     return 0.0 if _relevant(gains).isdisjoint(ranking[:k]) else 1.0
+
+
+def recall_all_at(ranking: Sequence[str], gains: Gains, k: int) -> float:
+    """1 if every relevant memory is among the first `k`, otherwise 0; 0 if none is relevant.
+
+    What a question of several hops needs: with half of the evidence it cannot be answered. With
+    more relevant memories than `k` it is 0 whatever the ranking.
+    """
+    relevant = _relevant(gains)
+    return float(bool(relevant) and relevant.issubset(ranking[:k]))
 
 
 def reciprocal_rank(ranking: Sequence[str], gains: Gains) -> float:
@@ -60,10 +80,10 @@ def score(ranking: Sequence[str], gains: Gains) -> Scores:
         ranking: distinct ids, best first.
         gains: the question's judgments.
     """
-    recall = {f"recall@{k}": recall_at(ranking, gains, k) for k in RECALL_CUTOFFS}
     return {
-        **recall,
-        "hit@10": hit_at(ranking, gains, 10),
+        **{f"recall@{k}": recall_at(ranking, gains, k) for k in CUTOFFS},
+        **{f"hit@{k}": hit_at(ranking, gains, k) for k in CUTOFFS},
+        **{f"recall_all@{k}": recall_all_at(ranking, gains, k) for k in CUTOFFS},
         "mrr": reciprocal_rank(ranking[:DEPTH], gains),
         "ndcg@10": ndcg_at(ranking, gains, 10),
     }

@@ -1,4 +1,4 @@
-"""`bench isolation`: many small stores and a large one in one database.
+"""`bench isolation`: stores of very different sizes in one database, with and without filters.
 
 What an approximate index with a filter loses: the nearest neighbours of a query in the whole table
 are other users' memories. Memories of all users come interleaved, as they would over time.
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from memoledger.ledger.vector_types import HalfVector, fetch_vector_oids
 from memoledger.surfaces.bench.place import BareConnection, Place, make_bare_table
 from memoledger.surfaces.bench.report import Row, Say
-from memoledger.surfaces.bench.samples import Sample, Sampler
-from memoledger.surfaces.bench.timing import take_turns
+from memoledger.surfaces.bench.samples import TAGS, Sample, Sampler
+from memoledger.surfaces.bench.timing import repeat, take_turns
 from memoledger.surfaces.python.store import StoreHandle
 
 NEAREST: Final = 10
@@ -37,17 +37,22 @@ class Sizes:
     """How much is measured.
 
     Args:
+        users, each: so many small stores of so many memories each.
+        others: the sizes of other stores, one of each.
+        questions, filtered: asked of each size without a filter, and with each filter.
         rounds: in so many parts the memories of every user are written, in turn.
     """
 
     users: int = 50
     each: int = 1_000
-    large: int = 100_000
+    others: tuple[int, ...] = (10, 30_000, 100_000)
     questions: int = 300
+    filtered: int = 50
     rounds: int = 20
 
 
-QUICK: Final = Sizes(users=4, each=100, large=1_000, questions=12, rounds=2)
+FULL: Final = Sizes(others=(10, 30_000, 100_000, 1_000_000))
+QUICK: Final = Sizes(users=4, each=100, others=(10, 1_000), questions=12, filtered=4, rounds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +69,26 @@ async def isolation(place: Place, sizes: Sizes, say: Say) -> list[Row]:
     """Load both sides, ask both, compare with the exact answer."""
     sampler = Sampler()
     small = sampler.memories(sizes.users * sizes.each)
-    large = sampler.memories(sizes.large)
     users = [
         _User(await _notes(place, f"user{n}"), small, n * sizes.each, (n + 1) * sizes.each)
         for n in range(sizes.users)
     ]
-    one = _User(await _notes(place, "large"), large, 0, sizes.large)
-    await _load(place, [*users, one], sizes.rounds, say)
+    others = [
+        _User(await _notes(place, f"one of {size}"), sampler.memories(size), 0, size)
+        for size in sizes.others
+    ]
+    await _load(place, [*users, *others], sizes.rounds, say)
+    say("indexing what is large")
+    await place.ledger.index_stores()
     questions = sampler.vectors(sizes.questions)
-    named = f"{sizes.users} users × {sizes.each:,}", f"one user × {sizes.large:,}"
+    named = {f"{sizes.users} users × {sizes.each:,}": users}
+    named |= {f"one user × {one.stop:,}": [one] for one in others}
     rows: list[Row] = []
-    for case, asked in zip(named, (users, [one]), strict=True):
-        say(f"asking {case}")
-        rows += await _measure(place, ("isolation", case), asked, questions)
+    for name, asked in named.items():
+        say(f"asking {name}")
+        case = "isolation", name
+        rows += await _measure(place, case, asked, questions)
+        rows += await _measure_filtered(case, asked, questions[: sizes.filtered])
     return rows
 
 
@@ -149,13 +161,48 @@ async def _measure(
     ]
 
 
-def _exact(user: _User, question: NDArray[np.float32]) -> set[str]:
-    """The contents of the ten nearest, in float32."""
-    similarity = user.sample.vectors[user.start : user.stop] @ question
-    nearest = np.argpartition(-similarity, NEAREST - 1)[:NEAREST]
-    return {user.sample.texts[user.start + place] for place in nearest.tolist()}
+async def _measure_filtered(
+    case: tuple[str, str], users: Sequence[_User], questions: NDArray[np.float32]
+) -> list[Row]:
+    """The same under filters; there is no floor, since the bare table has no tags."""
+    rows: list[Row] = []
+    for tag, every in TAGS.items():
+        found: dict[int, list[str]] = {}
+        exact = [_exact(users[n % len(users)], q, every=every) for n, q in enumerate(questions)]
+
+        async def ask(turn: int, tag: str = tag, found: dict[int, list[str]] = found) -> None:
+            hits = await users[turn % len(users)].notes.recall(
+                "nothing", limit=NEAREST, mode="dense", embedding=questions[turn], tags=[tag]
+            )
+            found[turn] = [hit.memory.content for hit in hits]
+
+        times = await repeat(ask, len(questions), warm_up=1)
+        rows += [
+            Row.of(case, f"recall@10, filter keeps {tag}", _recall(found, exact), "fraction"),
+            Row.of(case, f"recall p50, filter keeps {tag}", times.p50_ms, "ms"),
+        ]
+    return rows
+
+
+def _exact(user: _User, question: NDArray[np.float32], *, every: int = 1) -> set[str]:
+    """The contents of the ten nearest among every so many-th, in float32."""
+    places = np.arange(-(-user.start // every) * every, user.stop, every)
+    if every == 1:
+        similarity = user.sample.vectors[user.start : user.stop] @ question
+    else:
+        similarity = user.sample.vectors[places] @ question
+    nearest = (
+        np.argsort(-similarity)[:NEAREST]
+        if len(places) <= NEAREST
+        else (np.argpartition(-similarity, NEAREST - 1)[:NEAREST])
+    )
+    return {user.sample.texts[place] for place in places[nearest].tolist()}
 
 
 def _recall(found: dict[int, list[str]], exact: Sequence[set[str]]) -> float:
-    shares = [len(wanted.intersection(found[turn])) / NEAREST for turn, wanted in enumerate(exact)]
+    """The part of what was wanted that was found, in the mean; 1 where nothing was there."""
+    shares = [
+        len(wanted.intersection(found[turn])) / len(wanted) if wanted else float(not found[turn])
+        for turn, wanted in enumerate(exact)
+    ]
     return float(np.mean(shares))

@@ -107,6 +107,8 @@ def rows_table(rows: Sequence[Row]) -> Table:
 def _number(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{value:.4f}"
+    if unit == "count":
+        return f"{value:,.0f}"
     digits = 0 if abs(value) >= 1_000 else 1 if abs(value) >= 100 else 2
     return f"{value:,.{digits}f} {unit}"
 

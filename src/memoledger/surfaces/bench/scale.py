@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+import numpy as np
+
 from memoledger.model.recall import Mode
 from memoledger.surfaces.bench.place import BareConnection, Place
 from memoledger.surfaces.bench.report import Row, Say
@@ -35,16 +37,20 @@ class Sizes:
     Args:
         steps: how many memories the store holds when it is measured, ascending.
         recalls: recalls of each mode at each step.
+        compared: so many of them are compared with an exact search.
+        beside: memories of another store, which is measured as well.
         ones: single memories remembered at each step.
     """
 
     steps: tuple[int, ...] = (10_000, 100_000)
     recalls: int = 50
+    compared: int = 20
+    beside: int = 1_000
     ones: int = 200
 
 
 FULL: Final = Sizes(steps=(10_000, 100_000, 1_000_000))
-QUICK: Final = Sizes(steps=(100, 200), recalls=5, ones=5)
+QUICK: Final = Sizes(steps=(100, 200), recalls=5, compared=2, beside=50, ones=5)
 
 
 async def scale(place: Place, sizes: Sizes, say: Say) -> list[Row]:
@@ -52,12 +58,16 @@ async def scale(place: Place, sizes: Sizes, say: Say) -> list[Row]:
     principal = await place.ledger.principal(tenant="bench", user="owner")
     notes = await principal.store("notes")
     sampler = Sampler()
+    small = await principal.store("few notes")
+    await small.remember_many(sampler.memories(sizes.beside).drafts())
     empty = await _bytes(place.bare)
     held = 0
     rows: list[Row] = []
     for step in sizes.steps:
         await _grow(notes, sampler, held, step, say)
         await place.bare.execute("VACUUM ANALYZE")
+        say(f"indexing {step:,}")
+        await place.ledger.index_stores()
         say(f"measuring {step:,}")
         tables, indexes = await _bytes(place.bare)
         case = "scale", f"{step:,} memories"
@@ -66,6 +76,10 @@ async def scale(place: Place, sizes: Sizes, say: Say) -> list[Row]:
             Row.of(case, "indexes on disk, a memory", (indexes - empty[1]) / step, "bytes"),
         ]
         rows += await _measure(case, notes, sampler, sizes)
+        beside = _recall(small, sampler, "hybrid", sizes.recalls)
+        times = await repeat(beside, sizes.recalls, warm_up=min(5, sizes.recalls))
+        name = f"recall p50, hybrid, in {sizes.beside:,} beside it"
+        rows.append(Row.of(case, name, times.p50_ms, "ms"))
         held = step
     return rows
 
@@ -84,7 +98,11 @@ async def _measure(
     for mode in _MODES:
         recall = _recall(notes, sampler, mode, sizes.recalls)
         times = await repeat(recall, sizes.recalls, warm_up=min(5, sizes.recalls))
-        rows.append(Row.of(case, f"recall p50, {mode}", times.p50_ms, "ms"))
+        share = await _compare(notes, sampler, mode, sizes.compared)
+        rows += [
+            Row.of(case, f"recall p50, {mode}", times.p50_ms, "ms"),
+            Row.of(case, f"recall@10 against exact, {mode}", share, "fraction"),
+        ]
     times = await repeat(_remember(notes, sampler, sizes.ones), sizes.ones, warm_up=5)
     return [*rows, Row.of(case, "remember p50", times.p50_ms, "ms")]
 
@@ -96,6 +114,24 @@ def _recall(notes: StoreHandle, sampler: Sampler, mode: Mode, turns: int) -> Tur
         await notes.recall(texts[turn], mode=mode, embedding=vectors[turn])
 
     return recall
+
+
+async def _compare(notes: StoreHandle, sampler: Sampler, mode: Mode, turns: int) -> float:
+    """The part of an exact answer that is in the answer, in the mean.
+
+    Under a filter every search is exact; this one lets everything through.
+    """
+    texts, vectors = sampler.questions(turns), sampler.vectors(turns)
+    shares: list[float] = []
+    for text, vector in zip(texts, vectors, strict=True):
+        exact = await notes.recall(text, mode=mode, embedding=vector, min_importance=0.0)
+        if not exact.complete:
+            continue  # it took too long on this machine, and says so
+        found = await notes.recall(text, mode=mode, embedding=vector)
+        wanted = {hit.memory.id for hit in exact}
+        both = wanted & {hit.memory.id for hit in found}
+        shares.append(len(both) / len(wanted) if wanted else 1.0)
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def _remember(notes: StoreHandle, sampler: Sampler, turns: int) -> Turn:

@@ -13,18 +13,14 @@ row-level security, in one transaction.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
 from memoledger.ledger.vector_types import HalfVector, fetch_vector_oids
+from memoledger.surfaces.bench.bare_model import BareModel
 from memoledger.surfaces.bench.place import BareConnection, Place, make_bare_table
 from memoledger.surfaces.bench.report import Row, Say
 from memoledger.surfaces.bench.samples import Sample, Sampler
@@ -130,7 +126,7 @@ async def _embedded(notes: StoreHandle, sizes: Sizes) -> list[Row]:
     texts = Sampler(seed=3).texts((turns + warm_up) * sizes.embedded)
     parts = [texts[at : at + sizes.embedded] for at in range(0, len(texts), sizes.embedded)]
     bare_parts, our_parts = iter(parts), iter(parts)
-    model = await asyncio.to_thread(_BareModel)
+    model = await asyncio.to_thread(BareModel)
 
     async def bare(_: int) -> None:
         await asyncio.to_thread(model.embed, next(bare_parts))
@@ -142,40 +138,3 @@ async def _embedded(notes: StoreHandle, sizes: Sizes) -> list[Row]:
     floor, times = await take_turns(bare, ours, turns, warm_up=warm_up)
     rate, bare_rate = times.per_second(sizes.embedded), floor.per_second(sizes.embedded)
     return [Row.of(("write", "many, local model"), "memories", rate, "/s", bare_rate)]
-
-
-class _BareModel:
-    """The model by itself: tokens in, unit vectors out, one text a run, a thread a core."""
-
-    def __init__(self) -> None:
-        import onnxruntime
-        from tokenizers import Tokenizer
-
-        import memoledger_minilm as minilm
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(minilm.MODEL_PATH), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        self._tokenizer = Tokenizer.from_file(str(minilm.TOKENIZER_PATH))
-        self._tokenizer.enable_truncation(minilm.WINDOW_TOKENS)
-        self._tokenizer.no_padding()
-        self._threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The texts' vectors."""
-        with ThreadPoolExecutor(self._threads) as threads:
-            return np.stack(list(threads.map(self._embed_one, texts)))
-
-    def _embed_one(self, text: str) -> NDArray[np.float32]:
-        tokens = np.array([self._tokenizer.encode(text).ids], dtype=np.int64)
-        feed = {
-            "input_ids": tokens,
-            "attention_mask": np.ones_like(tokens),
-            "token_type_ids": np.zeros_like(tokens),
-        }
-        hidden = self._session.run(["last_hidden_state"], feed)[0]
-        mean: NDArray[np.float32] = hidden[0].mean(axis=0)
-        return mean / np.linalg.norm(mean)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from memoledger.surfaces.bench.place import Place
     from memoledger.surfaces.bench.report import Machine, Row
 
-BENCHES: Final = ("isolation", "write", "scale")
+BENCHES: Final = ("isolation", "write", "scale", "concurrency")
 
 Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME...",
-        help="isolation (many users in one database), write, scale (10,000 and 100,000 memories); "
-        "all if none is named.",
+        help="isolation (stores of 10 to 100,000 memories in one database), write, "
+        "scale (10,000 and 100,000 memories), "
+        "concurrency (64 recalls at a time); all if none is named.",
         show_default=False,
     ),
 ]
@@ -31,7 +32,10 @@ Quick = Annotated[
     bool, typer.Option("--quick", help="Small sizes: shows that it runs, not how fast.")
 ]
 Full = Annotated[
-    bool, typer.Option("--full", help="Let scale go on to 1,000,000 memories (takes long).")
+    bool,
+    typer.Option(
+        "--full", help="Let isolation and scale go on to 1,000,000 memories (takes long)."
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -94,15 +98,18 @@ async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, 
 
 
 async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[Row]:
-    from memoledger.surfaces.bench import isolation, scale, write
+    from memoledger.surfaces.bench import concurrency, isolation, scale, write
 
     def told(what: str) -> None:
         messages().print(visible(f"… {name}: {what}"))
 
     if name == "isolation":
-        users = isolation.QUICK if quick else isolation.Sizes()
+        users = isolation.QUICK if quick else isolation.FULL if full else isolation.Sizes()
         return await isolation.isolation(place, users, told)
     if name == "write":
         return await write.write(place, write.QUICK if quick else write.Sizes(), told)
+    if name == "concurrency":
+        load = concurrency.QUICK if quick else concurrency.Sizes()
+        return await concurrency.concurrency(place, load, told)
     steps = scale.QUICK if quick else scale.FULL if full else scale.Sizes()
     return await scale.scale(place, steps, told)

@@ -39,9 +39,9 @@ def doctor(given: Invocation) -> None:
     """Look at everything the ledger needs, and say what is wrong and what to do about it.
 
     Looked at are the settings, the data folder or the server, its versions and rights, the
-    migrations, row-level security on every table, the embedder and its files' hashes, the room on
-    the disk, and how long a second start takes. Nothing is changed. The exit code is 1 if anything
-    failed.
+    migrations, row-level security on every table, large stores' indexes, the embedder and its
+    files' hashes, the room on the disk, and how long a second start takes. Nothing is changed. The
+    exit code is 1 if anything failed.
     """
     send_logs_to_standard_error()
     findings = asyncio.run(_examine(given))
@@ -157,6 +157,9 @@ async def _examine_database(
         "migrations", lambda: diagnose.find_migrations(connection, auto_migrate=auto)
     )
     yield await diagnose.guarded("isolation", lambda: diagnose.find_isolation(connection))
+    yield await diagnose.guarded(
+        "indexes", lambda: diagnose.find_indexes(connection, index_from=settings.index_from)
+    )
     if embedder is not None:
         version = bootstrap.index_version(embedder.version)
         yield await diagnose.guarded(

@@ -1,23 +1,29 @@
-"""`eval retrieval`: how much of what should be found is found, on a folder of questions."""
+"""`eval`: how much of what should be found is found, on a folder of questions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
+from memoledger.model.checks import check_choice
+from memoledger.model.errors import InvalidInput
+from memoledger.surfaces.cli.evaluation_view import show_comparison, show_evaluation
 from memoledger.surfaces.cli.invocation import AsJson, send_logs_to_standard_error
-from memoledger.surfaces.cli.output import messages, say, visible, write_json
+from memoledger.surfaces.cli.output import messages, tell, visible, write_json
 from memoledger.surfaces.cli.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from memoledger.bootstrap import Application
     from memoledger.model.recall import Mode
     from memoledger.services.evaluation.beir import Dataset
-    from memoledger.services.evaluation.retrieval import Evaluation, ModeResult
+    from memoledger.services.evaluation.retrieval import Evaluation
+    from memoledger.services.evaluation.summary import Breakdown, Resampling
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate on questions whose answers are known.")
 
@@ -54,6 +60,43 @@ Split = Annotated[
         "--split", metavar="NAME", help="Use qrels/NAME.tsv alone; all its files if not given."
     ),
 ]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", min=0, help="Of the bootstrap's draws; 7 if not given."),
+]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.json",
+        help="Also write everything here, question by question, for `eval compare`.",
+    ),
+]
+PictureFile = Annotated[
+    Path | None,
+    typer.Option("--picture", metavar="FILE.svg", help="Also draw the comparison here."),
+]
+ShownMode = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="hybrid|dense|lexical",
+        help="Show this mode; the first that both reports have, if not given.",
+    ),
+]
+Compared = Annotated[
+    Path,
+    typer.Argument(metavar="REPORT", help="A file that --report has written.", show_default=False),
+]
+
+# Where it is and what it costs there is nobody's business who reads a report.
+_PRIVATE: Final = {
+    "database_url",
+    "admin_database_url",
+    "data_dir",
+    "embedder_url",
+    "embedder_api_key",
+}
 
 
 @app.callback()
@@ -64,39 +107,98 @@ def evaluate() -> None:
 @app.command("retrieval")
 def retrieval(
     folder: Folder,
+    *,
     mode: Modes = None,
     limit_queries: LimitQueries = None,
     split: Split = None,
+    seed: Seed = None,
+    report: ReportFile = None,
+    picture: PictureFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Remember a folder's texts in a temporary ledger, ask its questions, and score the answers.
 
     A `group` in the metadata of texts and questions keeps each question to its own group, one store
-    each. Nothing is written to your own ledger.
+    each. Dense and lexical search are the controls: they answer the same questions in the same
+    call, and the differences to them are paired. Nothing is written to your own ledger.
     """
     from memoledger.model.recall import MODES, as_mode
     from memoledger.services.evaluation.beir import read_dataset
 
+    _check_place("--report", report)
+    _check_place("--picture", picture)
     dataset = read_dataset(folder, split=split)
     for remark in dataset.remarks:
         messages().print(visible(f"Note: {remark}"))
     modes = [as_mode(name) for name in dict.fromkeys(mode or MODES)]
-    found = asyncio.run(_evaluate(dataset, modes, limit_queries, silent=as_json))
+    asking = _Asking(dataset, modes, limit_queries, split, seed)
+    found, whole = asyncio.run(_evaluate(asking, silent=as_json))
+    if report is not None:
+        report.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    if picture is not None:
+        counts = f"{found.memories:,} memories, {found.queries:,} questions"
+        series = {str(mode): result.summary for mode, result in found.modes.items()}
+        _draw(picture, f"Retrieval on {folder.resolve().name}", counts, series)
     if as_json:
         write_json(found.as_dict())
     else:
-        _show(found)
+        show_evaluation(found)
 
 
-async def _evaluate(
-    dataset: Dataset, modes: Sequence[Mode], queries_max: int | None, *, silent: bool
-) -> Evaluation:
+@app.command("compare")
+def compare(
+    first: Compared,
+    second: Compared,
+    *,
+    mode: ShownMode = None,
+    seed: Seed = None,
+    picture: PictureFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two reports question by question: what the second finds more or less than the first.
+
+    A difference whose interval does not include 0 is unlikely to come from which questions were
+    asked. Questions that only one of the reports has are left out. With `--json` all modes that
+    both reports have.
+    """
+    from memoledger.services.evaluation.report import compare_reports, read_report
+
+    _check_place("--picture", picture)
+    compared = compare_reports(read_report(first), read_report(second), _resampling(seed))
+    for remark in compared.remarks:
+        messages().print(visible(f"Note: {remark}"))
+    shown = check_choice("--mode", mode or next(iter(compared.modes)), tuple(compared.modes))
+    if picture is not None:
+        part = compared.modes[shown]
+        series = {f"A: {first.name}": part.first, f"B: {second.name}": part.second}
+        _draw(picture, f"Two reports, {shown}", f"{compared.questions:,} questions of both", series)
+    if as_json:
+        write_json(compared.as_dict())
+    else:
+        show_comparison((str(first), str(second)), compared, shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What is to be evaluated, and how."""
+
+    dataset: Dataset
+    modes: Sequence[Mode]
+    queries_max: int | None
+    split: str | None
+    seed: int | None
+
+
+async def _evaluate(asking: _Asking, *, silent: bool) -> tuple[Evaluation, dict[str, Any]]:
+    """What was found, and the same as a report."""
+    from memoledger.services.evaluation.report import as_report
     from memoledger.services.evaluation.retrieval import evaluate_retrieval
     from memoledger.surfaces.python.memoledger import Memoledger
 
     send_logs_to_standard_error()
-    asked = len(dataset.questions[:queries_max])
-    total = dataset.memories + len(modes) * asked
+    dataset = asking.dataset
+    asked = len(dataset.questions[: asking.queries_max])
+    total = dataset.memories + len(asking.modes) * asked
     done: dict[str, int] = {}
     with ProgressBar("Evaluating", total=total, silent=silent) as bar:
 
@@ -104,43 +206,73 @@ async def _evaluate(
             done[what] = now
             bar.update(sum(done.values()), f"{_DOING.get(what, what)} {now:,} of {of:,}")
 
-        async with Memoledger.temporary(sweep_interval_s=0.0) as ledger:
-            return await evaluate_retrieval(
+        async with Memoledger.temporary(sweep_interval_s=0.0, receipts="off") as ledger:
+            found = await evaluate_retrieval(
                 ledger.application.context,
                 dataset,
-                modes,
-                queries_max=queries_max,
+                asking.modes,
+                queries_max=asking.queries_max,
+                how=_resampling(asking.seed),
                 on_progress=progressed,
             )
+            made = {**await _versions(ledger.application), "split": asking.split}
+            settings = _settings(ledger.application)
+    return found, as_report(found, made=made, settings=settings)
 
 
-def _show(found: Evaluation) -> None:
-    """Tables for people: all questions by mode, then each category."""
-    say(f"{visible(found.folder)}: {found.memories:,} memories, {found.queries:,} questions", "")
-    say(_overall(found))
-    categories = {name for result in found.modes.values() for name in result.by_category}
-    if categories:
-        say("", _by_category(found, sorted(categories)))
+async def _versions(application: Application) -> dict[str, Any]:
+    """When a report is made, and by which versions of what counts for it."""
+    import platform
+    from importlib.metadata import version
+
+    from memoledger import __version__
+    from memoledger.ledger.connect import connected
+    from memoledger.ledger.inspection import server_facts
+
+    settings, conninfo = application.settings, application.place.admin_conninfo
+    async with connected(
+        conninfo, attempts=settings.connect_attempts, timeout_s=settings.connect_timeout_s
+    ) as connection:
+        facts = await server_facts(connection)
+    return {
+        "at": application.context.clock.now().isoformat(timespec="seconds"),
+        "memoledger": __version__,
+        "python": platform.python_version(),
+        "numpy": version("numpy"),
+        "onnxruntime": version("onnxruntime"),
+        "postgresql": facts.version,
+        "pgvector": facts.vector_version,
+    }
 
 
-def _overall(found: Evaluation) -> Table:
-    measures = [name for result in found.modes.values() for name in result.overall]
-    columns = list(dict.fromkeys(measures))
-    table = Table("percent", *columns, "p50", "p95", box=None, pad_edge=False)
-    for mode, result in found.modes.items():
-        scores = [f"{result.overall[name]:.1%}".removesuffix("%") for name in columns]
-        table.add_row(mode, *scores, f"{result.p50_ms:.1f} ms", f"{result.p95_ms:.1f} ms")
-    return table
+def _settings(application: Application) -> dict[str, Any]:
+    """What may change the figures: the settings, and the embedder they led to."""
+    version = application.embedder.version
+    return {
+        **application.settings.model_dump(mode="json", exclude=_PRIVATE),
+        "embedding_model": version.model,
+        "embedding_dimensions": version.dimensions,
+        "embedding_settings": dict(version.settings),
+    }
 
 
-def _by_category(found: Evaluation, categories: Sequence[str]) -> Table:
-    table = Table("recall@10 / ndcg@10", *found.modes, box=None, pad_edge=False)
-    for category in categories:
-        cells = [_pair(result, category) for result in found.modes.values()]
-        table.add_row(visible(category), *cells)
-    return table
+def _resampling(seed: int | None) -> Resampling:
+    from memoledger.services.evaluation.summary import Resampling
+
+    return Resampling() if seed is None else Resampling(seed=seed)
 
 
-def _pair(result: ModeResult, category: str) -> str:
-    scores = result.by_category[category]
-    return f"{100 * scores['recall@10']:.1f} / {100 * scores['ndcg@10']:.1f}"
+def _check_place(option: str, path: Path | None) -> None:
+    """Before the work rather than after it."""
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "it is a folder" if path.is_dir() else "there is no such folder to write it in"
+        raise InvalidInput(option, str(path), reason, remedy="Name a file in a folder that exists.")
+
+
+def _draw(path: Path, title: str, subtitle: str, series: Mapping[str, Breakdown]) -> None:
+    from memoledger.services.evaluation.picture import Picture
+
+    path.write_text(Picture(title, subtitle, series).svg(), "utf-8")
+    tell(visible(f"Drawn: {path}"))

@@ -133,18 +133,20 @@ def export(
         str, typer.Argument(metavar="FILE", help="Where to write, or - for standard output.")
     ],
     as_of: options.AsOf = None,
+    valid_at: options.ValidAt = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file if there is one.")
     ] = False,
 ) -> None:
     """Write every memory of a store as JSON Lines, which `import` takes back.
 
-    Written are the current memories, or those of an instant, with all that was remembered with
-    them. Not written are vectors, which importing makes again, and versions, ids and dates of
-    recording, which are the ledger's own. The file appears when it is complete.
+    Written are the current memories, or those of an instant, all or those that were true at one,
+    with all that was remembered with them. Not written are vectors, which importing makes again,
+    and versions, ids and dates of recording, which are the ledger's own. The file appears when it
+    is complete.
     """
     with _writable(file, force=force) as target:
-        count = asyncio.run(_export(given, target.write, as_of, to_output=file == "-"))
+        count = asyncio.run(_export(given, target.write, as_of, valid_at, to_output=file == "-"))
     if file == "-":
         if not given.as_json:
             tell(f"Exported {count:,} memories.")
@@ -155,16 +157,24 @@ def export(
 
 
 async def _export(
-    given: Invocation, write: Callable[[bytes], object], as_of: str | None, *, to_output: bool
+    given: Invocation,
+    write: Callable[[bytes], object],
+    as_of: str | None,
+    valid_at: str | None,
+    *,
+    to_output: bool,
 ) -> int:
+    from memoledger.model.recall import Filter
     from memoledger.services.exchange import export_lines
 
     count = 0
     async with given.scoped() as (context, scope):
         held = await context.ledger.memories.count(scope.principal, scope.store_id)
-        total = None if as_of is not None else held
+        total = held if as_of is None and valid_at is None else None
         with ProgressBar("Exporting", total=total, silent=given.as_json or to_output) as bar:
-            async for line in export_lines(context, scope, as_of=as_of):
+            async for line in export_lines(
+                context, scope, filter=Filter.of(valid_at=valid_at), as_of=as_of
+            ):
                 write(line)
                 count += 1
                 bar.update(count, f"{count:,}")

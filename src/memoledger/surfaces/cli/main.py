@@ -15,10 +15,12 @@ from memoledger.model.errors import MemoledgerError
 from memoledger.surfaces.cli import (
     administration,
     bench,
+    composing,
     demo,
     doctor,
     exchanging,
     reading,
+    receipts,
     remembering,
     stores,
 )
@@ -69,8 +71,10 @@ administration.register_init(app)
 demo.register(app)
 remembering.register(app)
 reading.register(app)
+composing.register(app)
 exchanging.register(app)
 app.add_typer(stores.app, name="stores", rich_help_panel="Stores")
+app.add_typer(receipts.app, name="receipts", rich_help_panel="Stores")
 doctor.register(app)
 administration.register_migrate(app)
 app.add_typer(eval_app, name="eval", rich_help_panel=_MEASURING)

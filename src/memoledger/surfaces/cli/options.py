@@ -10,6 +10,7 @@ from memoledger.model.errors import InvalidInput
 
 _FIELDS: Final = "What is remembered with it"
 _FILTERS: Final = "Only memories that"
+_RANKING: Final = "What else counts for the order"
 
 # The model's own types of these two, repeated: the model's modules bring numpy with them, and help
 # should not wait for that. A test holds them equal.
@@ -31,6 +32,90 @@ AsOf = Annotated[
         "--as-of",
         metavar="TIME",
         help="Answer from what the ledger held at that instant, for example 2026-05-08T13:56:00Z.",
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", help="Hits at most, 1 to 1,000.")]
+MinSimilarity = Annotated[
+    float | None,
+    typer.Option(
+        "--min-similarity",
+        metavar="-1..1",
+        help="Least cosine similarity; not with --mode lexical.",
+    ),
+]
+Mode = Annotated[
+    ModeName,
+    typer.Option("--mode", help="By vectors and words together, by vectors, or by words."),
+]
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now",
+        metavar="TIME",
+        help="The clock to which words like yesterday refer; the present if not given.",
+    ),
+]
+Recency = Annotated[
+    float,
+    typer.Option(
+        "--recency",
+        metavar="0..1",
+        help="How much being recent counts beside the score.",
+        rich_help_panel=_RANKING,
+    ),
+]
+ImportanceWeight = Annotated[
+    float,
+    typer.Option(
+        "--importance",
+        metavar="0..1",
+        help="How much importance counts beside the score.",
+        rich_help_panel=_RANKING,
+    ),
+]
+AccessWeight = Annotated[
+    float,
+    typer.Option(
+        "--access",
+        metavar="0..1",
+        help="How much having been recalled often counts beside the score.",
+        rich_help_panel=_RANKING,
+    ),
+]
+HalfLifeDays = Annotated[
+    float,
+    typer.Option(
+        "--half-life-days",
+        metavar="DAYS",
+        help="The age at which --recency counts half.",
+        rich_help_panel=_RANKING,
+    ),
+]
+Diversity = Annotated[
+    float,
+    typer.Option(
+        "--diversity",
+        metavar="0..1",
+        help="How much a memory is held back for resembling those before it.",
+        rich_help_panel=_RANKING,
+    ),
+]
+Fold = Annotated[
+    float | None,
+    typer.Option(
+        "--fold",
+        metavar="0..1",
+        help="Cosine similarity from which near-duplicates become one, for example 0.95.",
+        rich_help_panel=_RANKING,
+    ),
+]
+Rerank = Annotated[
+    bool | None,
+    typer.Option(
+        "--rerank/--no-rerank",
+        help="Whether the best are compared word by word once more; the ledger's setting if not "
+        "given.",
+        rich_help_panel=_RANKING,
     ),
 ]
 
@@ -175,6 +260,15 @@ MinImportance = Annotated[
         "--min-importance",
         metavar="0..1",
         help="are at least this important.",
+        rich_help_panel=_FILTERS,
+    ),
+]
+ValidAt = Annotated[
+    str | None,
+    typer.Option(
+        "--valid-at",
+        metavar="TIME",
+        help="say what was true then, by their valid-from and valid-to.",
         rich_help_panel=_FILTERS,
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,7 +17,7 @@ from memoledger.surfaces.cli.output import facts, moment, say, tell, visible, wr
 
 if TYPE_CHECKING:
     from memoledger.model.memory import Memory
-    from memoledger.model.recall import Hit, Parts
+    from memoledger.model.recall import Hit, Hits, Parts
 
 PANEL: Final = "Memories"
 
@@ -33,22 +33,18 @@ def recall(
     given: Invocation,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.")],
     *,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", help="Hits at most, 1 to 1,000.")
-    ] = 10,
-    mode: Annotated[
-        options.ModeName,
-        typer.Option("--mode", help="By vectors and words together, by vectors, or by words."),
-    ] = "hybrid",
-    min_similarity: Annotated[
-        float | None,
-        typer.Option(
-            "--min-similarity",
-            metavar="-1..1",
-            help="Least cosine similarity; not with --mode lexical.",
-        ),
-    ] = None,
+    limit: options.Limit = 10,
+    mode: options.Mode = "hybrid",
+    min_similarity: options.MinSimilarity = None,
     as_of: options.AsOf = None,
+    now: options.Now = None,
+    recency: options.Recency = 0.0,
+    importance: options.ImportanceWeight = 0.0,
+    access: options.AccessWeight = 0.0,
+    half_life_days: options.HalfLifeDays = 30.0,
+    diversity: options.Diversity = 0.0,
+    fold: options.Fold = None,
+    rerank: options.Rerank = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each score is made of.")
     ] = False,
@@ -58,6 +54,7 @@ def recall(
     until: options.Until = None,
     min_importance: options.MinImportance = None,
     metadata: options.FilterMetadata = None,
+    valid_at: options.ValidAt = None,
 ) -> None:
     """Find memories, best first.
 
@@ -66,7 +63,7 @@ def recall(
     """
     wanted = None if metadata is None else options.parsed_object("--metadata", metadata)
 
-    async def run() -> tuple[list[Hit], float]:
+    async def run() -> tuple[Hits, float]:
         async with given.opened() as store:
             begun = time.perf_counter()
             hits = await store.recall(
@@ -81,6 +78,15 @@ def recall(
                 min_importance=min_importance,
                 metadata=wanted,
                 as_of=as_of,
+                valid_at=valid_at,
+                now=now,
+                recency=recency,
+                importance=importance,
+                access=access,
+                half_life_days=half_life_days,
+                diversity=diversity,
+                fold=fold,
+                rerank=rerank,
                 explain=explain,
             )
             return hits, time.perf_counter() - begun
@@ -88,7 +94,7 @@ def recall(
     hits, took_s = asyncio.run(run())
     if given.as_json:
         answer = {"query": query, "mode": mode, "as_of": as_of, "took_ms": round(took_s * 1e3, 3)}
-        write_json({**answer, "hits": [hit.as_dict() for hit in hits]})
+        write_json({**answer, **hits.facts(), "hits": [hit.as_dict() for hit in hits]})
         return
     if not hits:
         tell("Nothing found.")
@@ -150,22 +156,39 @@ def hit_text(hit: Hit) -> Text:
     when = moment(memory.occurred_at) or f"recorded {moment(memory.recorded_at)}"
     known = [memory.type, when, *(f"#{tag}" for tag in memory.tags), str(memory.id)]
     text.append("\n" + visible("  ".join(known)), style="dim")
+    if hit.folded:
+        text.append(f"  and {len(hit.folded)} near-duplicates", style="dim")
     if hit.parts is not None:
         text.append("\n" + _parts(hit.parts), style="green")
     return text
 
 
 def _parts(parts: Parts) -> str:
-    """What a score is made of: `meaning 0.62 → 0.91   words 7.3 → 1.00`."""
-    shown: Mapping[str, tuple[float | None, float | None]] = {
-        "meaning": (parts.dense, parts.dense_scaled),
-        "words": (parts.lexical, parts.lexical_scaled),
-    }
-    return "   ".join(
-        f"{name} {raw:.3f}" + ("" if scaled is None else f" → {scaled:.3f}")
-        for name, (raw, scaled) in shown.items()
-        if raw is not None
+    """What a score is made of: `meaning 0.620, around 0.580 → 0.910   words 7.300 → 1.000`."""
+    channels = (
+        ("meaning", parts.dense, parts.dense_around, parts.dense_scaled),
+        ("words", parts.lexical, parts.lexical_around, parts.lexical_scaled),
     )
+    evidence = (
+        ("speaker", parts.named),
+        ("time", parts.timely),
+        ("quoted", parts.quoted),
+        ("telling", parts.telling),
+        ("reranked", parts.reranked),
+    )
+    told = [_channel(*channel) for channel in channels]
+    told += [f"{name} {share:.2f}" for name, share in evidence if share is not None]
+    return "   ".join(part for part in told if part)
+
+
+def _channel(name: str, own: float | None, around: float | None, scaled: float | None) -> str:
+    """One channel's part, if it took any: alone, with what stands around it, and on the scale."""
+    if own is None and around is None:
+        return ""
+    text = f"{name} {own or 0.0:.3f}"
+    if around is not None and abs(around - (own or 0.0)) >= 0.0005:
+        text += f", around {around:.3f}"
+    return text if scaled is None else f"{text} → {scaled:.3f}"
 
 
 def history_table(versions: Sequence[Memory]) -> Table:

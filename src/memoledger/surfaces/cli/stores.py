@@ -1,4 +1,4 @@
-"""`stores`: list, create, show, share, unshare, open, close."""
+"""`stores`: list, create, show, share, unshare, open, close, indexes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from memoledger.surfaces.cli.invocation import Invocation, Owner, command
 from memoledger.surfaces.cli.output import facts, moment, say, tell, visible, write_json
+from memoledger.surfaces.cli.store_indexes import indexes
 
 if TYPE_CHECKING:
     from memoledger.model.store import Grant, Store, Visibility
@@ -23,7 +24,9 @@ PAGE: Final = 1_000
 StoreName = Annotated[str, typer.Argument(metavar="STORE", help="The store's name.")]
 AccessName = Literal["read", "write"]
 
-app = typer.Typer(no_args_is_help=True, help="Stores: list, create, show, share, open and close.")
+app = typer.Typer(
+    no_args_is_help=True, help="Stores: list, create, show, share, open, close; their indexes."
+)
 
 
 def list_stores(given: Invocation) -> None:
@@ -181,3 +184,4 @@ command(app, "share", takes="principal")(share)
 command(app, "unshare", takes="principal")(unshare)
 command(app, "open", takes="principal")(open_)
 command(app, "close", takes="principal")(close)
+command(app, "indexes")(indexes)

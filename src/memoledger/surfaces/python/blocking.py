@@ -16,10 +16,14 @@ import numpy as np
 from anyio.from_thread import BlockingPortal
 from numpy.typing import NDArray
 
+from memoledger.model.context_pack import ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Hits, Mode
+from memoledger.model.receipts import Accesses, Receipt, ReceiptPage
 from memoledger.model.store import Access, Grant, Store, Visibility
+from memoledger.model.why import Why
+from memoledger.services.compose import FOLD
 from memoledger.services.read import Page
 from memoledger.services.remember_many import BATCH_DEFAULT, BulkReport, Item, Progress
 from memoledger.services.stores import StorePage
@@ -161,9 +165,8 @@ class StoreHandle:
             limit: hits at most, 1 to 1,000.
             mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
             min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
-            types, tags, since, until, min_importance, metadata: see `Filter`.
+            types, tags, since, until, min_importance, metadata, valid_at: see `Filter`.
             as_of: answer from what the ledger held at that instant.
-            valid_at: only what was true at that instant, by `valid_from` and `valid_to`.
             now: the clock to which words like "yesterday" and recency refer; None for the present.
             recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
             explain: give each hit its `parts`.
@@ -198,6 +201,78 @@ class StoreHandle:
                 embedding=embedding,
             )
         )
+
+    def context(
+        self,
+        query: str,
+        *,
+        max_tokens: int,
+        limit: int | None = None,
+        fold: float | None = FOLD,
+        count_tokens: CountTokens | None = None,
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        **asked: Any,
+    ) -> ContextPack:
+        """The best memories for a question as a text of at most `max_tokens`, for a model.
+
+        Memories of one conversation or topic stand together, in the order of time. Near-duplicates
+        are left out; what did not fit is counted. The receipt lists the memories of the pack.
+
+        Args:
+            query: what the text is for, 1 to 10,000 characters.
+            max_tokens: the budget, headings included, 1 to 1,000,000.
+            limit: memories considered at most, 1 to 1,000; None for as many as might fit, up to
+                200.
+            fold: cosine from which memories count as duplicates; None to keep them all.
+            count_tokens: counts the tokens of a text for the model that will read it. Without it
+                they are counted with the embedder's tokenizer, or estimated where that is remote.
+            embedding: the query's vector, to save embedding it.
+            asked: what else `recall` takes: filters, `as_of`, `mode`, weights, `diversity`.
+
+        Raises:
+            InvalidInput: an argument is wrong.
+        """
+        return self._portal.call(
+            lambda: self._handle.context(
+                query,
+                max_tokens=max_tokens,
+                limit=limit,
+                fold=fold,
+                count_tokens=count_tokens,
+                embedding=embedding,
+                **asked,
+            )
+        )
+
+    def why(
+        self,
+        memory_id: UUID | str,
+        query: str,
+        *,
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        **asked: Any,
+    ) -> Why:
+        """Why a question returns a memory, or does not. It leaves no receipt.
+
+        Args:
+            embedding: the query's vector, if it was asked with one.
+            asked: what else was asked for, as `recall` takes it.
+
+        Raises:
+            NotFound: there is no such memory that this principal may see.
+            InvalidInput: an argument is wrong.
+        """
+        return self._portal.call(
+            lambda: self._handle.why(memory_id, query, embedding=embedding, **asked)
+        )
+
+    def accesses(self, memory_ids: Iterable[UUID | str]) -> dict[UUID, Accesses]:
+        """How often each memory was recalled, and when last; one that never was is left out.
+
+        Args:
+            memory_ids: at most 1,000.
+        """
+        return self._portal.call(lambda: self._handle.accesses(memory_ids))
 
     def get(self, memory_id: UUID | str, *, as_of: datetime | str | None = None) -> Memory:
         """The version of a memory that is current, or was at `as_of`.
@@ -286,6 +361,7 @@ class StoreHandle:
         min_importance: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         as_of: datetime | str | None = None,
+        valid_at: datetime | str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
@@ -299,6 +375,7 @@ class StoreHandle:
                 min_importance=min_importance,
                 metadata=metadata,
                 as_of=as_of,
+                valid_at=valid_at,
                 limit=limit,
                 cursor=cursor,
             )
@@ -355,3 +432,44 @@ class PrincipalHandle:
             cursor: `next_cursor` of the page before.
         """
         return self._portal.call(lambda: self._handle.stores(limit=limit, cursor=cursor))
+
+    def receipts(
+        self,
+        *,
+        store: UUID | str | None = None,
+        memory_id: UUID | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> ReceiptPage:
+        """A page of the recalls this principal made, and of everybody's on stores of their own.
+
+        Newest first. On one's own store those of others are left out whose answers hold what they
+        keep private.
+
+        Args:
+            store: only recalls in the store of this id.
+            memory_id: only recalls that returned this memory.
+            since, until: only recalls answered at or after `since` and before `until`.
+            limit: 1 to 1,000.
+            cursor: `next_cursor` of the page before.
+        """
+        return self._portal.call(
+            lambda: self._handle.receipts(
+                store=store,
+                memory_id=memory_id,
+                since=since,
+                until=until,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def receipt(self, receipt_id: UUID | str) -> Receipt:
+        """The receipt of one recall, by the `receipt_id` of its answer.
+
+        Raises:
+            NotFound: there is none that this principal may see.
+        """
+        return self._portal.call(lambda: self._handle.receipt(receipt_id))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import structlog
 
-from memoledger.bootstrap import Application, open_application
+from memoledger.bootstrap import Application, indexing, open_application
 from memoledger.model.errors import MemoledgerError
 from memoledger.model.principal import Principal
 from memoledger.ports import Embedder
+from memoledger.services import index_stores as indexing_stores
 from memoledger.services import sweep as sweeping
 from memoledger.settings import Settings, load_settings
 from memoledger.surfaces.python.principal import PrincipalHandle
@@ -38,10 +39,11 @@ class Memoledger:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._sweeper: asyncio.Task[None] | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
         interval_s = application.settings.sweep_interval_s
         if interval_s:
-            self._sweeper = asyncio.create_task(self._sweep_forever(interval_s))
+            for name, act in (("sweep", self.sweep), ("index_stores", self.index_stores)):
+                self._upkeep.append(asyncio.create_task(_repeat(interval_s, name, act)))
 
     @classmethod
     def open(
@@ -99,6 +101,24 @@ class Memoledger:
         """Close now what has expired; an open ledger also does so by itself from time to time."""
         await sweeping.sweep(self._application.context)
 
+    async def index_stores(self) -> int:
+        """Give every store that has become large an index, and bring those there are up to date.
+
+        An open ledger also does so by itself from time to time; where another process is at it,
+        this does nothing. Recalls and writes go on meanwhile.
+
+        Returns:
+            How many indexes were made, extended or removed.
+
+        Raises:
+            Forbidden: the administrator's login cannot become the ledger's owner.
+        """
+        application = self._application
+        async with indexing(application.settings, application.place) as indexes:
+            return await indexing_stores.index_stores(
+                application.context, indexes, index_from=application.settings.index_from
+            )
+
     @property
     def application(self) -> Application:
         """What is open underneath: settings, place, embedder."""
@@ -106,21 +126,24 @@ class Memoledger:
 
     async def aclose(self) -> None:
         """Let go of everything; an embedded server stops with its last user. Safe to call twice."""
-        sweeper, self._sweeper = self._sweeper, None
-        if sweeper is not None:
-            sweeper.cancel()
+        upkeep, self._upkeep = self._upkeep, []
+        for task in upkeep:
+            task.cancel()
+        for task in upkeep:
             with contextlib.suppress(asyncio.CancelledError):
-                await sweeper
+                await task
         await self._application.close()
 
-    async def _sweep_forever(self, interval_s: float) -> None:
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self.sweep()
-            except MemoledgerError as error:
-                # The next round tries again; until then reads pass over what expired anyway.
-                _log.warning("sweep_failed", code=error.code, reason=error.message)
+
+async def _repeat(interval_s: float, name: str, act: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await act()
+        except MemoledgerError as error:
+            # The next round tries again. Until then reads pass over what expired anyway, and
+            # search large stores exactly.
+            _log.warning(f"{name}_failed", code=error.code, reason=error.message)
 
 
 class Opening:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from memoledger.model.errors import NotFound
 from memoledger.model.ids import as_id
 from memoledger.model.principal import Principal
-from memoledger.services import stores
+from memoledger.model.receipts import Receipt, ReceiptPage
+from memoledger.services import read_receipts, stores
 from memoledger.services.context import Context
 from memoledger.services.stores import StorePage
 from memoledger.surfaces.python.store import StoreHandle
@@ -64,3 +66,44 @@ class PrincipalHandle:
             cursor: `next_cursor` of the page before.
         """
         return await stores.list_stores(self._context, self.principal, limit=limit, cursor=cursor)
+
+    async def receipts(
+        self,
+        *,
+        store: UUID | str | None = None,
+        memory_id: UUID | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> ReceiptPage:
+        """A page of the recalls this principal made, and of everybody's on stores of their own.
+
+        Newest first. On one's own store those of others are left out whose answers hold what they
+        keep private.
+
+        Args:
+            store: only recalls in the store of this id.
+            memory_id: only recalls that returned this memory.
+            since, until: only recalls answered at or after `since` and before `until`.
+            limit: 1 to 1,000.
+            cursor: `next_cursor` of the page before.
+        """
+        return await read_receipts.list_receipts(
+            self._context,
+            self.principal,
+            store_id=store,
+            memory_id=memory_id,
+            since=since,
+            until=until,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def receipt(self, receipt_id: UUID | str) -> Receipt:
+        """The receipt of one recall, by the `receipt_id` of its answer.
+
+        Raises:
+            NotFound: there is none that this principal may see.
+        """
+        return await read_receipts.get_receipt(self._context, self.principal, receipt_id)

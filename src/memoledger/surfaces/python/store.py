@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,14 +11,19 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from memoledger.model.context_pack import ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Filter, Hits, Mode, Query, Ranking
+from memoledger.model.receipts import Accesses
 from memoledger.model.store import Access, Grant, Store, Visibility
+from memoledger.model.why import Why
 from memoledger.services import stores
+from memoledger.services.compose import FOLD, compose, limit_for
 from memoledger.services.context import Context, Scope
 from memoledger.services.forget import forget
 from memoledger.services.read import Page, get, history, list_memories
+from memoledger.services.read_receipts import accesses
 from memoledger.services.recall import recall
 from memoledger.services.remember import remember
 from memoledger.services.remember_many import (
@@ -28,6 +34,7 @@ from memoledger.services.remember_many import (
     remember_many,
 )
 from memoledger.services.update import update
+from memoledger.services.why import why
 
 
 class StoreHandle:
@@ -162,9 +169,8 @@ class StoreHandle:
             limit: hits at most, 1 to 1,000.
             mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
             min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
-            types, tags, since, until, min_importance, metadata: see `Filter`.
+            types, tags, since, until, min_importance, metadata, valid_at: see `Filter`.
             as_of: answer from what the ledger held at that instant.
-            valid_at: only what was true at that instant, by `valid_from` and `valid_to`.
             now: the clock to which words like "yesterday" and recency refer; None for the present.
             recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
             explain: give each hit its `parts`.
@@ -173,35 +179,101 @@ class StoreHandle:
         Raises:
             InvalidInput: an argument is wrong.
         """
-        chosen = Filter.of(
-            types=types,
-            tags=tags,
-            since=since,
-            until=until,
-            min_importance=min_importance,
-            metadata=metadata,
-        )
-        asked = Query.of(
-            query,
-            limit=limit,
-            mode=mode,
-            min_similarity=min_similarity,
-            filter=chosen,
-            as_of=as_of,
-            explain=explain,
-            valid_at=valid_at,
-            now=now,
-            ranking=Ranking.of(
-                recency=recency,
-                importance=importance,
-                access=access,
-                half_life_days=half_life_days,
-                diversity=diversity,
-                fold=fold,
-                rerank=rerank,
-            ),
-        )
+        options: dict[str, Any] = {
+            "limit": limit,
+            "mode": mode,
+            "min_similarity": min_similarity,
+            "types": types,
+            "tags": tags,
+            "since": since,
+            "until": until,
+            "min_importance": min_importance,
+            "metadata": metadata,
+            "as_of": as_of,
+            "valid_at": valid_at,
+            "now": now,
+            "recency": recency,
+            "importance": importance,
+            "access": access,
+            "half_life_days": half_life_days,
+            "diversity": diversity,
+            "fold": fold,
+            "rerank": rerank,
+            "explain": explain,
+        }
+        asked = _question(query, options)
         return await recall(self._context, self._scope, asked, embedding=embedding)
+
+    async def context(
+        self,
+        query: str,
+        *,
+        max_tokens: int,
+        limit: int | None = None,
+        fold: float | None = FOLD,
+        count_tokens: CountTokens | None = None,
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        **asked: Any,
+    ) -> ContextPack:
+        """The best memories for a question as a text of at most `max_tokens`, for a model.
+
+        Memories of one conversation or topic stand together, in the order of time. Near-duplicates
+        are left out; what did not fit is counted. The receipt lists the memories of the pack.
+
+        Args:
+            query: what the text is for, 1 to 10,000 characters.
+            max_tokens: the budget, headings included, 1 to 1,000,000.
+            limit: memories considered at most, 1 to 1,000; None for as many as might fit, up to
+                200.
+            fold: cosine from which memories count as duplicates; None to keep them all.
+            count_tokens: counts the tokens of a text for the model that will read it. Without it
+                they are counted with the embedder's tokenizer, or estimated where that is remote.
+            embedding: the query's vector, to save embedding it.
+            asked: what else `recall` takes: filters, `as_of`, `mode`, weights, `diversity`.
+
+        Raises:
+            InvalidInput: an argument is wrong.
+        """
+        found = limit_for(max_tokens) if limit is None else limit
+        question = _question(query, {**asked, "limit": found, "fold": fold})
+        return await compose(
+            self._context,
+            self._scope,
+            question,
+            store=self.name,
+            max_tokens=max_tokens,
+            count_tokens=count_tokens,
+            embedding=embedding,
+        )
+
+    async def why(
+        self,
+        memory_id: UUID | str,
+        query: str,
+        *,
+        embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        **asked: Any,
+    ) -> Why:
+        """Why a question returns a memory, or does not. It leaves no receipt.
+
+        Args:
+            embedding: the query's vector, if it was asked with one.
+            asked: what else was asked for, as `recall` takes it.
+
+        Raises:
+            NotFound: there is no such memory that this principal may see.
+            InvalidInput: an argument is wrong.
+        """
+        question = _question(query, asked)
+        return await why(self._context, self._scope, memory_id, question, embedding=embedding)
+
+    async def accesses(self, memory_ids: Iterable[UUID | str]) -> dict[UUID, Accesses]:
+        """How often each memory was recalled, and when last; one that never was is left out.
+
+        Args:
+            memory_ids: at most 1,000.
+        """
+        return await accesses(self._context, self._scope, memory_ids)
 
     async def get(self, memory_id: UUID | str, *, as_of: datetime | str | None = None) -> Memory:
         """The version of a memory that is current, or was at `as_of`.
@@ -291,6 +363,7 @@ class StoreHandle:
         min_importance: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         as_of: datetime | str | None = None,
+        valid_at: datetime | str | None = None,
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page:
@@ -302,7 +375,22 @@ class StoreHandle:
             until=until,
             min_importance=min_importance,
             metadata=metadata,
+            valid_at=valid_at,
         )
         return await list_memories(
             self._context, self._scope, filter=chosen, as_of=as_of, limit=limit, cursor=cursor
         )
+
+
+def _question(text: str, asked: Mapping[str, Any]) -> Query:
+    """A question from the arguments of `recall`."""
+    parts: dict[str, dict[str, Any]] = {"filter": {}, "ranking": {}, "query": {}}
+    for name, value in asked.items():
+        kind = "filter" if name in _FILTER else "ranking" if name in _RANKING else "query"
+        parts[kind][name] = value
+    chosen, ranking = Filter.of(**parts["filter"]), Ranking.of(**parts["ranking"])
+    return Query.of(text, filter=chosen, ranking=ranking, **parts["query"])
+
+
+_FILTER = frozenset(field.name for field in fields(Filter))
+_RANKING = frozenset(field.name for field in fields(Ranking))

@@ -299,6 +299,8 @@ async def test_tokens_are_counted_without_the_special_ones(embedder: LocalEmbedd
     assert await embedder.token_count("hello world") == 2
     with pytest.raises(InvalidInput):
         await embedder.token_count(" ")
+    assert await embedder.token_counts(["hello world", "hello"]) == [2, 1]
+    assert await embedder.token_counts([]) == []
 
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

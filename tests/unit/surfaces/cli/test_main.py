@@ -34,6 +34,7 @@ def test_the_commands_are_all_there() -> None:
         "import",
         "export",
         "stores",
+        "receipts",
         "migrate",
         "doctor",
         "eval",
@@ -45,7 +46,11 @@ def test_the_commands_are_all_there() -> None:
     "arguments",
     [["--help"], ["-h"]]
     + [[name, "--help"] for name in COMMANDS]
-    + [["stores", name, "--help"] for name in ROOT.commands["stores"].commands],
+    + [
+        [group, name, "--help"]
+        for group in ("stores", "receipts")
+        for name in ROOT.commands[group].commands
+    ],
     ids=" ".join,
 )
 def test_help_is_given(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +109,7 @@ def test_a_command_that_makes_no_sense_ends_with_2(
     assert "--help" in captured.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["stores"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [[], ["stores"], ["receipts"]], ids=" ".join)
 def test_without_a_command_help_is_shown_and_2_is_the_end(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from memoledger.model.errors import InvalidInput
 from memoledger.model.memory import DRAFT_FIELDS, Privacy
-from memoledger.model.recall import Filter, Mode, Query
+from memoledger.model.recall import Filter, Mode, Query, Ranking
 from memoledger.services.update import CHANGEABLE
 from memoledger.surfaces.cli import options, stores
 from memoledger.surfaces.cli.main import app
@@ -47,7 +47,8 @@ def test_update_has_every_field_that_can_change() -> None:
 
 
 def test_recall_has_everything_that_can_be_asked() -> None:
-    asked = {field.name for field in fields(Query)} - {"text", "filter"}
+    asked = {field.name for field in fields(Query)} - {"text", "filter", "ranking"}
+    asked |= {field.name for field in fields(Ranking)}
     filters = {NAMES.get(field.name, field.name) for field in fields(Filter)}
     assert parameters("recall") >= asked | filters
 

@@ -9,16 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memoledger.services.evaluation.metrics import (
+    CUTOFFS,
+    MEASURES,
     hit_at,
     mean,
     ndcg_at,
+    recall_all_at,
     recall_at,
     reciprocal_rank,
     score,
 )
 
 RANKING = ["a", "b", "c", "d", "e"]
-NAMES = {"recall@1", "recall@5", "recall@10", "recall@20", "hit@10", "mrr", "ndcg@10"}
+NAMES = {f"{kind}@{k}" for kind in ("recall", "hit", "recall_all") for k in (1, 5, 10, 20)} | {
+    "mrr",
+    "ndcg@10",
+}
 
 rankings = st.lists(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), unique=True, max_size=26)
 judgments = st.dictionaries(st.sampled_from("abcdefghijklmnop"), st.integers(-1, 3), max_size=12)
@@ -34,6 +40,16 @@ def test_recall_is_the_share_of_the_relevant_that_was_found() -> None:
 def test_a_hit_is_any_relevant_memory() -> None:
     assert hit_at(RANKING, {"c": 2, "z": 1}, 3) == 1.0
     assert hit_at(RANKING, {"c": 2, "z": 1}, 2) == 0.0
+
+
+def test_recall_all_asks_for_all_of_the_evidence() -> None:
+    gains = {"b": 1, "d": 2, "c": 0}
+    assert recall_all_at(RANKING, gains, 3) == 0.0
+    assert recall_all_at(RANKING, gains, 4) == 1.0
+    assert recall_all_at(RANKING, {**gains, "z": 1}, 5) == 0.0
+    assert recall_all_at(RANKING, {"c": 0}, 5) == 0.0
+    # More than fit can never all be there.
+    assert recall_all_at(RANKING, dict.fromkeys("abc", 1), 2) == 0.0
 
 
 def test_the_reciprocal_rank_is_that_of_the_first_relevant_memory() -> None:
@@ -74,6 +90,7 @@ def test_the_mean_counts_every_question_the_same() -> None:
 @given(ranking=rankings, gains=judgments)
 def test_every_measure_lies_between_0_and_1(ranking: list[str], gains: dict[str, int]) -> None:
     measured = score(ranking, gains)
+    assert list(measured) == list(MEASURES)
     assert measured.keys() == NAMES
     assert all(0 <= value <= 1 + 1e-12 for value in measured.values())
 
@@ -81,9 +98,23 @@ def test_every_measure_lies_between_0_and_1(ranking: list[str], gains: dict[str,
 @given(ranking=rankings, gains=judgments)
 def test_looking_further_never_loses_anything(ranking: list[str], gains: dict[str, int]) -> None:
     measured = score(ranking, gains)
-    deeper = [measured[f"recall@{k}"] for k in (1, 5, 10, 20)]
-    assert deeper == sorted(deeper)
-    assert measured["hit@10"] == float(measured["recall@10"] > 0)
+    for kind in ("recall", "hit", "recall_all"):
+        deeper = [measured[f"{kind}@{k}"] for k in CUTOFFS]
+        assert deeper == sorted(deeper)
+
+
+@given(ranking=rankings, gains=judgments)
+def test_all_of_it_is_at_most_its_share_is_at_most_any_of_it(
+    ranking: list[str], gains: dict[str, int]
+) -> None:
+    measured = score(ranking, gains)
+    for k in CUTOFFS:
+        every, share, some = (measured[f"{kind}@{k}"] for kind in ("recall_all", "recall", "hit"))
+        assert every <= share <= some
+        assert every == float(share == 1)
+        assert some == float(share > 0)
+    assert measured["hit@20"] == float(measured["mrr"] > 0)
+    assert measured["hit@1"] == float(measured["mrr"] == 1)
 
 
 @given(gains=judgments)
@@ -91,7 +122,9 @@ def test_the_best_order_is_perfect(gains: dict[str, int]) -> None:
     best = sorted(gains, key=lambda memory: -gains[memory])
     expected = float(any(gain > 0 for gain in gains.values()))
     assert ndcg_at(best, gains, 10) == pytest.approx(expected)
-    assert score(best, gains)["mrr"] == expected
+    measured = score(best, gains)
+    assert measured["mrr"] == measured["hit@1"] == measured["recall@20"] == expected
+    assert measured["recall_all@20"] == expected
 
 
 @given(ranking=rankings, gains=judgments, swap=st.integers(0, 24))

@@ -1,0 +1,114 @@
+"""Index stores: give those that outgrew exact search an index, keep it fresh, take it away again.
+
+A store earns an index at a size and loses it at two thirds of that, so that one that hovers around
+the size is not indexed over and over. What is written is searched exactly until there is enough of
+it to be taken into the index; after many such steps, or when much of what the index holds has been
+replaced, it is made anew beside the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, Literal
+
+from memoledger.ledger.store_indexes import StoreIndexes, Surveyed
+from memoledger.services.context import Context
+
+KEEPS_FROM: Final = 2 / 3
+"""The part of the size at which an index is earned from which it is kept."""
+
+RECENT_MIN: Final = 1_000
+"""Texts written since that are worth a step; they cost a search about 0.3 ms."""
+
+RECENT_SHARE: Final = 0.005
+"""The part of a store that is worth a step, where that is more."""
+
+SEGMENTS_MAX: Final = 64
+"""Steps after which an index is made anew: each adds a place to look for every word."""
+
+REPLACED_SHARE: Final = 0.3
+"""The part of an index's texts that may have been closed since, before it is made anew."""
+
+NO_STORE: Final = 2**62
+"""More texts than any store holds."""
+
+Act = Literal["build", "extend", "retire", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done about a store or one of its builds."""
+
+    act: Act
+    about: Surveyed
+
+
+async def index_stores(context: Context, indexes: StoreIndexes, *, index_from: int) -> int:
+    """One round: all that is to be done, unless another process is at it; how many steps that took.
+
+    Args:
+        index_from: texts at which a store earns an index; 0 for never.
+
+    Raises:
+        Forbidden: the login of the indexes' connection cannot become the owner.
+        LedgerUnavailable: somebody's transaction did not end in ten minutes.
+    """
+    version = context.ledger.embedding_version
+    async with indexes.alone() as free:
+        if not free:
+            return 0
+        surveyed = await indexes.survey(least=index_from or NO_STORE)
+        steps = plan(surveyed, index_from=index_from, embedding_version=version)
+        for step in steps:
+            await _take(indexes, step, version)
+            context.ledger.search.indexed.forget()
+    return len(steps)
+
+
+async def _take(indexes: StoreIndexes, step: Step, embedding_version: int) -> None:
+    about = step.about
+    if step.act == "build":
+        await indexes.build(about.tenant, about.store_id, embedding_version)
+    elif step.act == "extend":
+        await indexes.extend(about)
+    elif step.act == "retire":
+        await indexes.retire(about.tenant, about.store_id)
+    elif about.build is not None:
+        await indexes.drop(about.tenant, about.store_id, about.build)
+
+
+def plan(surveyed: Sequence[Surveyed], *, index_from: int, embedding_version: int) -> list[Step]:
+    """What is to be done; removals come first, so that there is room for what is made.
+
+    Args:
+        surveyed: a row for each build of a store, or one without a build; grouped by store. Nobody
+            else is indexing, so that a build that is not whole was left behind.
+    """
+    steps: list[Step] = []
+    for _, rows in groupby(surveyed, key=lambda one: (one.tenant, one.store_id)):
+        steps += _plan_store(list(rows), index_from, embedding_version)
+    order: tuple[Act, ...] = ("drop", "retire", "extend", "build")
+    return sorted(steps, key=lambda step: order.index(step.act))
+
+
+def _plan_store(builds: list[Surveyed], index_from: int, embedding_version: int) -> list[Step]:
+    steps = [Step("drop", one) for one in builds if one.state == "building" or one.may_go]
+    ready = [one for one in builds if one.state == "ready"]
+    wanted = index_from > 0 and builds[0].texts >= index_from * (KEEPS_FROM if ready else 1)
+    if not wanted:
+        return steps + [Step("retire", one) for one in ready[:1]]
+    newest = [one for one in ready if one.embedding_version == embedding_version][-1:]
+    if not newest or _is_worn(newest[0]):
+        return [*steps, Step("build", builds[0])]
+    if newest[0].recent >= max(RECENT_MIN, RECENT_SHARE * newest[0].texts):
+        return [*steps, Step("extend", newest[0])]
+    return steps
+
+
+def _is_worn(one: Surveyed) -> bool:
+    """Whether it took many steps, or much of what it holds has been replaced."""
+    current = one.texts - one.recent
+    replaced = (one.indexed or 0) - current
+    return (one.segments or 0) >= SEGMENTS_MAX or replaced > REPLACED_SHARE * (one.indexed or 0)

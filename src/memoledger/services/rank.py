@@ -1,0 +1,310 @@
+"""Rank: the order of what a search found, by what stands around it and what else speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import numpy as np
+
+from memoledger.ledger.neighbours import Seen, term_weights
+from memoledger.ledger.search import Candidates
+from memoledger.model.fusion import Numbers, fused_scores, with_evidence
+from memoledger.model.indexing import TermVector, length_factor
+from memoledger.model.names import named, quoted
+from memoledger.model.neighbours import (
+    REACH,
+    Links,
+    cosines_in_context,
+    links,
+    term_scores_in_context,
+)
+from memoledger.model.ranking import weighted_score
+from memoledger.model.recall import Parts, Query
+from memoledger.model.reranking import with_verdicts
+from memoledger.model.times import Period, periods, timeliness
+from memoledger.model.vectors import Vector
+from memoledger.services.context import Context, Scope
+from memoledger.services.rerank import verdicts, wants_reranking
+
+LOOKED_AROUND_MIN: Final = 30
+"""Candidates whose neighbours are looked at, best first; more if more hits are asked for. Looking
+around 50 found no more on conversations, and took a third longer."""
+
+LOOKED_AROUND_MAX: Final = 400
+
+APART_MIN: Final = 0.01
+"""Evidence that differs less among the candidates tells nothing apart, and takes no part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A memory in its place.
+
+    Args:
+        score: cosine, BM25 or the fused score, by the query's mode; a score of 0 to 1 in
+            every mode where it is reranked or the caller set weights.
+        parts: what it is made of, if the query asks; its `rank` is 0 until the answer is complete.
+    """
+
+    id: UUID
+    version: int
+    score: float
+    parts: Parts | None
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Memories with their scores, row by row; NaN where there is none.
+
+    Args:
+        dense, lexical: of the memory alone.
+        around_dense, around_lexical: with what stands around it.
+        evidence: what else speaks for each, by its name in `Parts`.
+        judged: the reranker's verdicts, if it was asked.
+    """
+
+    ids: list[UUID]
+    versions: list[int]
+    dense: Numbers
+    lexical: Numbers
+    around_dense: Numbers
+    around_lexical: Numbers
+    evidence: Mapping[str, Numbers] = field(default_factory=dict)
+    judged: Numbers | None = None
+
+    @classmethod
+    def of(cls, found: Candidates) -> _Pool:
+        dense = _numbers([row.dense for row in found.rows])
+        lexical = _numbers([row.lexical for row in found.rows])
+        ids, versions = [r.memory_id for r in found.rows], [r.version for r in found.rows]
+        return cls(ids, versions, dense, lexical, dense, lexical)
+
+    def order(self, scores: Numbers) -> list[int]:
+        """Rows by their scores; equal ones by cosine, then by words, then as they were made."""
+        made = np.argsort(np.argsort([one.int for one in self.ids]))
+        dense = np.nan_to_num(self.around_dense, nan=-2.0)
+        lexical = np.nan_to_num(self.around_lexical)
+        rows: list[int] = np.lexsort((made, -lexical, -dense, -scores)).tolist()
+        return rows
+
+
+async def rank(
+    context: Context,
+    scope: Scope,
+    query: Query,
+    found: Candidates,
+    *,
+    vector: Vector | None,
+    terms: TermVector,
+) -> list[Ranked]:
+    """Everything that was found, best first; in mode "hybrid" with neighbours that were missed.
+
+    A single channel's order is that of its own scores. Otherwise this takes a round trip for the
+    neighbours, and in every mode one more if it is reranked and one if the caller gave weights.
+
+    Args:
+        vector, terms: the query's.
+    """
+    now = query.now or query.as_of or context.clock.now()
+    pool = _Pool.of(found)
+    if query.mode == "hybrid" and vector is not None and found.rows:
+        seen = await _look_around(context, scope, query, pool, vector, terms, now)
+        _borrow(pool, query, seen, found)
+        pool.evidence = _evidence(pool, query, seen, now)
+    scores, dense, lexical = fused_scores(
+        pool.around_dense if query.mode != "lexical" else np.full(len(pool.ids), np.nan),
+        np.nan_to_num(pool.around_lexical),
+    )
+    scores = with_evidence(scores, list(pool.evidence.values()))
+    reranked = wants_reranking(context, query)
+    if reranked:
+        scores = await _judged(context, scope, query, pool, scores)
+    if query.ranking.weighs:
+        scores = await _weighted(context, scope, query, pool, scores, now)
+    shown = scores
+    if query.mode != "hybrid" and not (reranked or query.ranking.weighs):
+        shown = np.nan_to_num(pool.dense if query.mode == "dense" else pool.lexical)
+    given = shown.tolist()
+    scaled = (dense, lexical)
+    return [
+        Ranked(
+            pool.ids[row],
+            pool.versions[row],
+            given[row],
+            _parts(pool, query, scaled, row) if query.explain else None,
+        )
+        for row in pool.order(scores)
+    ]
+
+
+def _parts(pool: _Pool, query: Query, scaled: tuple[Numbers, Numbers], row: int) -> Parts:
+    evidence = {name: float(values[row]) for name, values in pool.evidence.items()}
+    around = query.mode == "hybrid"
+    return Parts(
+        dense=_number(pool.dense[row]),
+        lexical=_number(pool.lexical[row]),
+        dense_scaled=_number(scaled[0][row]),
+        lexical_scaled=_number(scaled[1][row]),
+        rank=0,
+        dense_around=_number(pool.around_dense[row]) if around else None,
+        lexical_around=_number(pool.around_lexical[row]) if around else None,
+        named=evidence.get("named"),
+        timely=evidence.get("timely"),
+        quoted=evidence.get("quoted"),
+        telling=evidence.get("telling"),
+        reranked=None if pool.judged is None else _number(pool.judged[row]),
+    )
+
+
+async def _look_around(  # noqa: PLR0917 - one stage of recall, private to it
+    context: Context,
+    scope: Scope,
+    query: Query,
+    pool: _Pool,
+    vector: Vector,
+    terms: TermVector,
+    now: datetime,
+) -> list[Seen]:
+    """The best candidates and their neighbours."""
+    scores, _, _ = fused_scores(pool.dense, np.nan_to_num(pool.lexical))
+    depth = min(max(LOOKED_AROUND_MIN, query.limit), LOOKED_AROUND_MAX)
+    return await context.ledger.neighbours.around(
+        scope.principal,
+        scope.store_id,
+        query,
+        [(pool.ids[row], pool.versions[row]) for row in pool.order(scores)[:depth]],
+        vector=vector,
+        embedding_version=context.ledger.embedding_version,
+        terms=terms,
+        quotes=quoted(query.text),
+        timed=bool(periods(query.text, now)),
+    )
+
+
+def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> None:
+    """Add to the pool what stands around each, and the neighbours that may be an answer."""
+    around = _links(seen)
+    dense = _numbers([one.dense for one in seen])
+    cosines = cosines_in_context(dense, around)
+    scores = _term_scores(seen, found)
+    alone = scores.sum(axis=1)
+    gains = term_scores_in_context(scores, around).sum(axis=1) - alone
+    rows = {one.int: row for row, one in enumerate(pool.ids)}
+    missed = [
+        place
+        for place, one in enumerate(seen)
+        if one.memory_id.int not in rows and _may_answer(query, one)
+    ]
+    pool.ids += [seen[place].memory_id for place in missed]
+    pool.versions += [seen[place].version for place in missed]
+    pool.dense = np.concatenate((pool.dense, dense[missed]))
+    pool.lexical = np.concatenate((pool.lexical, alone[missed]))
+    pool.around_dense, pool.around_lexical = pool.dense.copy(), np.nan_to_num(pool.lexical)
+    places, at = _places(pool, seen)
+    pool.around_dense[at] = cosines[places]
+    pool.around_lexical[at] += gains[places]
+
+
+def _places(pool: _Pool, seen: Sequence[Seen]) -> tuple[list[int], list[int]]:
+    """Which of the seen are in the pool, and in which rows."""
+    rows = {one.int: row for row, one in enumerate(pool.ids)}
+    found = [
+        (place, row)
+        for place, one in enumerate(seen)
+        if (row := rows.get(one.memory_id.int)) is not None and pool.versions[row] == one.version
+    ]
+    return [place for place, _ in found], [row for _, row in found]
+
+
+def _may_answer(query: Query, one: Seen) -> bool:
+    if query.min_similarity is not None and query.min_similarity > -1.0:
+        return one.found and one.dense is not None and one.dense >= query.min_similarity
+    return one.found
+
+
+def _links(seen: Sequence[Seen]) -> Links:
+    """Who borrows from whom, by the stretches in which they were seen."""
+    spots = [(number, at, place) for place, s in enumerate(seen) for number, at in s.standings]
+    numbers, columns, places = np.array(spots, dtype=np.intp).reshape(-1, 3).T
+    stretches = np.full((int(numbers.max(initial=0)) + 1, 2 * REACH + 1), -1, dtype=np.intp)
+    stretches[numbers, columns] = places
+    return links(stretches, np.array([one.asks for one in seen], dtype=float))
+
+
+def _term_scores(seen: Sequence[Seen], found: Candidates) -> Numbers:
+    """What each of the query's terms adds to the score of each: shape (seen, terms)."""
+    indices = list(found.rarity)
+    weights = term_weights([one.weights for one in seen], indices)
+    factors = np.array([length_factor(one.length, found.mean_length) for one in seen])
+    rarity = np.array([found.rarity[index] for index in indices], dtype=float)
+    scores: Numbers = weights * rarity * factors[:, np.newaxis]
+    return scores
+
+
+def _evidence(pool: _Pool, query: Query, seen: Sequence[Seen], now: datetime) -> dict[str, Numbers]:
+    """What beside the two channels speaks for each; only what tells them apart.
+
+    Those that were not looked at have none of it.
+    """
+    places, at = _places(pool, seen)
+    kept = [seen[place] for place in places]
+    asked_for = named(query.text, [one.speaker for one in kept if one.speaker])
+    spoken_of = periods(query.text, now)
+    quotes = max(len(quoted(query.text)), 1)
+    given = {
+        # What nobody said in particular, a note, may well be about whom the question names.
+        "named": [asked_for.get(one.speaker, 0.0) if one.speaker else 1.0 for one in kept]
+        if asked_for
+        else [],
+        "timely": [_timely(one, spoken_of) for one in kept] if spoken_of else [],
+        "quoted": [one.quoted / quotes for one in kept],
+        "telling": [1.0 - one.asks for one in kept],
+    }
+    evidence = {}
+    for name, values in given.items():
+        if values and max(values) - min(values) >= APART_MIN:
+            evidence[name] = np.zeros(len(pool.ids))
+            evidence[name][at] = values
+    return evidence
+
+
+def _timely(one: Seen, spoken_of: Sequence[Period]) -> float:
+    return 0.0 if one.happened_at is None else timeliness(one.happened_at, spoken_of)
+
+
+async def _judged(
+    context: Context, scope: Scope, query: Query, pool: _Pool, scores: Numbers
+) -> Numbers:
+    """The scores with the reranker's verdict on the best."""
+    best = [(pool.ids[row], pool.versions[row]) for row in pool.order(scores)]
+    found = await verdicts(context, scope, query, best)
+    pool.judged = _numbers([found.get(one) for one in pool.ids])
+    weight = 0.0 if context.reranker is None else context.reranker.weight
+    return with_verdicts(scores, pool.judged, weight)
+
+
+async def _weighted(  # noqa: PLR0917 - one stage of recall, private to it
+    context: Context, scope: Scope, query: Query, pool: _Pool, scores: Numbers, now: datetime
+) -> Numbers:
+    """The scores with the caller's weights for recency, importance and access."""
+    known = await context.ledger.neighbours.standings(
+        scope.principal, scope.store_id, list(zip(pool.ids, pool.versions, strict=True))
+    )
+    return np.array(
+        [
+            weighted_score(float(score), known[one], query.ranking, now) if one in known else 0.0
+            for one, score in zip(pool.ids, scores, strict=True)
+        ]
+    )
+
+
+def _numbers(values: Sequence[float | None]) -> Numbers:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
