@@ -52,6 +52,9 @@ _TIMED_OUT: Final = "57014"
 
 _log = structlog.get_logger("memoledger")
 
+_LOGGING_MAY_FAIL: Final = contextlib.suppress(OSError, ValueError)
+"""A full disk or a closed stream under the log must not cost a receipt that can be written."""
+
 Batch = list[FreshReceipt]
 
 
@@ -174,7 +177,10 @@ class ReceiptWriter:
                     asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self._due.set)
             except MemoledgerError as error:
                 waiting = len(self._queue)
-                _log.warning("receipts_wait", code=error.code, waiting=waiting, again_in_s=pause_s)
+                with _LOGGING_MAY_FAIL:
+                    _log.warning(
+                        "receipts_wait", code=error.code, waiting=waiting, again_in_s=pause_s
+                    )
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
                 self._due.set()
@@ -223,7 +229,10 @@ class ReceiptWriter:
 
     def _give_up(self, count: int, *, code: str, receipt_id: str | None = None) -> None:
         self.lost += count
-        _log.error("receipts_lost", count=count, code=code, receipt_id=receipt_id, lost=self.lost)
+        with _LOGGING_MAY_FAIL:
+            _log.error(
+                "receipts_lost", count=count, code=code, receipt_id=receipt_id, lost=self.lost
+            )
 
 
 def _may_pass(error: Exception) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from memoledger.model.errors import ConflictError, Forbidden, LedgerError, LedgerUnavailable
@@ -108,6 +110,19 @@ async def test_closing_writes_what_is_left(table: Table) -> None:
     await writer.aclose()
     assert set(table.rows) == made
     assert (writer.waiting, writer.lost) == (0, 0)
+
+
+async def test_a_log_that_cannot_be_written_costs_no_receipt(
+    table: Table, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as closed:
+        pass
+    monkeypatch.setattr(module, "_log", structlog.wrap_logger(structlog.PrintLogger(closed)))
+    writer = writer_on(table)
+    table.failures = [LedgerUnavailable("away")]
+    wanted = await recalled(writer)
+    await writer.aclose()
+    assert (set(table.rows), writer.lost) == ({wanted}, 0)
 
 
 async def test_each_user_has_batches_of_their_own_and_only_the_last_waits_for_the_disk(

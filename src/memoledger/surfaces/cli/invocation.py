@@ -229,7 +229,8 @@ def send_logs_to_standard_error() -> None:
     """Keep standard output to results; structlog would write there."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Looked up at each line: whoever calls the command in-process may replace it afterwards.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 _SHARED: Final[Mapping[str, tuple[Any, Any]]] = {
