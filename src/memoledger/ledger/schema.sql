@@ -128,6 +128,30 @@ CREATE FUNCTION memoledger.current_tenant() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (current_setting('app.current_user'::text, true) <> ALL (ARRAY[''::text, 'system'::text])) THEN current_setting('app.current_tenant_id'::text, true) ELSE NULL::text END;
 
+CREATE FUNCTION memoledger.derive_columns() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.private_to := NULL;
+    NEW.thread := NULL;
+    NEW.place := 0;
+    NEW.asks := 0;
+    IF NEW.privacy = 'creator' THEN
+        NEW.private_to := NEW.created_by;
+    END IF;
+    IF NEW.metadata <> '{}' THEN
+        NEW.thread := memoledger.thread_of(NEW.metadata);
+    END IF;
+    IF NEW.metadata <> '{}' OR NEW.occurred_at IS NOT NULL THEN
+        NEW.place := memoledger.place_of(NEW.metadata, NEW.occurred_at);
+    END IF;
+    IF strpos(NEW.content, '?') > 0 THEN
+        NEW.asks := memoledger.asking_share(NEW.content);
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION memoledger.granted_store_ids(least_access text) RETURNS uuid[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -138,15 +162,6 @@ BEGIN
                    AND (g.access = 'write' OR least_access = 'read'));
 END
 $$;
-
-CREATE FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) RETURNS double precision
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (jsonb_typeof((metadata -> 'order'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'order'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn_index'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn_index'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'position'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'position'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN ((occurred_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at <= '9999-12-31 00:00:00+00'::timestamp with time zone)) THEN (EXTRACT(epoch FROM (occurred_at - '2000-01-01 00:00:00+00'::timestamp with time zone)))::double precision ELSE (0)::double precision END;
-
-CREATE FUNCTION memoledger.thread_of(metadata jsonb) RETURNS uuid
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN (metadata ?| '{conversation_id,conversation,thread_id,thread,chat_id,session_id,session,document_id,order,turn,turn_index,position}'::text[]) THEN (md5(((COALESCE((metadata ->> 'conversation_id'::text), (metadata ->> 'conversation'::text), (metadata ->> 'thread_id'::text), (metadata ->> 'thread'::text), (metadata ->> 'chat_id'::text), (metadata ->> 'document_id'::text), ''::text) || '
-'::text) || COALESCE((metadata ->> 'session_id'::text), (metadata ->> 'session'::text), ''::text))))::uuid ELSE NULL::uuid END;
 
 CREATE TABLE memoledger.memories (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -166,11 +181,7 @@ CREATE TABLE memoledger.memories (
     privacy text NOT NULL COLLATE pg_catalog."C",
     created_by text NOT NULL COLLATE pg_catalog."C",
     updated_by text NOT NULL COLLATE pg_catalog."C",
-    private_to text GENERATED ALWAYS AS (
-CASE
-    WHEN (privacy = 'creator'::text) THEN created_by
-    ELSE NULL::text
-END) STORED COLLATE pg_catalog."C",
+    private_to text COLLATE pg_catalog."C",
     external_id text COLLATE pg_catalog."C",
     source text,
     content text,
@@ -181,9 +192,9 @@ END) STORED COLLATE pg_catalog."C",
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     content_hash bytea,
     salt bytea DEFAULT uuid_send(gen_random_uuid()),
-    thread uuid GENERATED ALWAYS AS (memoledger.thread_of(metadata)) STORED,
-    place double precision GENERATED ALWAYS AS (memoledger.place_of(metadata, occurred_at)) STORED NOT NULL,
-    asks real GENERATED ALWAYS AS (memoledger.asking_share(content)) STORED NOT NULL,
+    thread uuid,
+    place double precision NOT NULL,
+    asks real NOT NULL,
     CONSTRAINT memory_erased_is_empty CHECK (((erased_at IS NULL) OR ((content IS NULL) AND (title IS NULL) AND (summary IS NULL) AND (source IS NULL) AND (external_id IS NULL) AND (content_hash IS NULL) AND (salt IS NULL) AND (tags = '{}'::text[]) AND (subject_refs = '{}'::text[]) AND (metadata = '{}'::jsonb)))),
     CONSTRAINT memory_has_content_until_erased CHECK (((erased_at IS NOT NULL) OR ((content <> ''::text) AND (octet_length(content_hash) = 32) AND (octet_length(salt) = 16)))),
     CONSTRAINT memory_importance_is_a_fraction CHECK (((importance >= (0)::double precision) AND (importance <= (1)::double precision))),
@@ -248,6 +259,10 @@ BEGIN
                  WHERE s.owner_id = current_setting('app.current_user', true));
 END
 $$;
+
+CREATE FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (jsonb_typeof((metadata -> 'order'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'order'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'turn_index'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'turn_index'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN (jsonb_typeof((metadata -> 'position'::text)) = 'number'::text) THEN (round(LEAST(GREATEST(((metadata -> 'position'::text))::numeric, '-1000000000000000'::numeric), '1000000000000000'::numeric), 6))::double precision WHEN ((occurred_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at <= '9999-12-31 00:00:00+00'::timestamp with time zone)) THEN (EXTRACT(epoch FROM (occurred_at - '2000-01-01 00:00:00+00'::timestamp with time zone)))::double precision ELSE (0)::double precision END;
 
 CREATE FUNCTION memoledger.readable_store_ids() RETURNS uuid[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -516,6 +531,11 @@ BEGIN
     PERFORM memoledger_system.tend_receipts_at(now());
 END
 $$;
+
+CREATE FUNCTION memoledger.thread_of(metadata jsonb) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (metadata ?| '{conversation_id,conversation,thread_id,thread,chat_id,session_id,session,document_id,order,turn,turn_index,position}'::text[]) THEN (md5(((COALESCE((metadata ->> 'conversation_id'::text), (metadata ->> 'conversation'::text), (metadata ->> 'thread_id'::text), (metadata ->> 'thread'::text), (metadata ->> 'chat_id'::text), (metadata ->> 'document_id'::text), ''::text) || '
+'::text) || COALESCE((metadata ->> 'session_id'::text), (metadata ->> 'session'::text), ''::text))))::uuid ELSE NULL::uuid END;
 
 CREATE FUNCTION memoledger.writable_store_ids() RETURNS uuid[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -1232,6 +1252,8 @@ CREATE TRIGGER memories_are_kept BEFORE DELETE OR TRUNCATE ON memoledger.memorie
 
 ALTER TABLE memoledger.memories ENABLE ALWAYS TRIGGER memories_are_kept;
 
+CREATE TRIGGER memory_derives_columns BEFORE INSERT OR UPDATE ON memoledger.memories FOR EACH ROW EXECUTE FUNCTION memoledger.derive_columns();
+
 CREATE TRIGGER memory_versions_follow BEFORE INSERT ON memoledger.memories FOR EACH ROW WHEN ((new.version > 1)) EXECUTE FUNCTION memoledger.refuse_memory_gap();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.grants FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
@@ -1422,14 +1444,10 @@ REVOKE ALL ON FUNCTION memoledger.current_actor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memoledger.current_tenant() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.current_tenant() TO memoledger_app;
 
+REVOKE ALL ON FUNCTION memoledger.derive_columns() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION memoledger.granted_store_ids(least_access text) FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.granted_store_ids(least_access text) TO memoledger_app;
-
-REVOKE ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) TO memoledger_app;
-
-REVOKE ALL ON FUNCTION memoledger.thread_of(metadata jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION memoledger.thread_of(metadata jsonb) TO memoledger_app;
 
 GRANT SELECT,INSERT ON TABLE memoledger.memories TO memoledger_app;
 
@@ -1467,6 +1485,9 @@ REVOKE ALL ON FUNCTION memoledger.memory_facts(m memoledger.memories) FROM PUBLI
 REVOKE ALL ON FUNCTION memoledger.owned_store_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.owned_store_ids() TO memoledger_app;
 
+REVOKE ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.place_of(metadata jsonb, occurred_at timestamp with time zone) TO memoledger_app;
+
 REVOKE ALL ON FUNCTION memoledger.readable_store_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.readable_store_ids() TO memoledger_app;
 
@@ -1500,6 +1521,9 @@ GRANT ALL ON FUNCTION memoledger.sweep_expired() TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.tend_receipts() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.tend_receipts() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.thread_of(metadata jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.thread_of(metadata jsonb) TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.writable_store_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.writable_store_ids() TO memoledger_app;

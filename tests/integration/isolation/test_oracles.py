@@ -77,8 +77,8 @@ def test_nobody_makes_a_function_leakproof(tools: Any) -> None:
     )
 
 
-GENERATED = {"private_to", "thread", "place", "asks"}
-"""Columns of memories that nobody may give."""
+DERIVED = {"private_to", "thread", "place", "asks"}
+"""Columns of memories that follow from the others."""
 
 
 class TestWrites:
@@ -112,7 +112,7 @@ class TestWrites:
         attacker.become(CAROL)
         told = []
         for row in (taken, free):
-            columns = [name for name in row if table != "memories" or name not in GENERATED]
+            columns = [name for name in row if table != "memories" or name not in DERIVED]
             names = ", ".join(columns)
             error = attacker.refused(
                 f"INSERT INTO memoledger.{table} ({names}) SELECT {names}"

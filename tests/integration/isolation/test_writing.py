@@ -89,6 +89,22 @@ class TestHonestWrites:
         assert Writer(attacker, world, BOB, DESK).writes(statement) == 1
 
 
+@pytest.mark.parametrize(("privacy", "private_to"), [("store", None), ("creator", "alice")])
+def test_what_follows_from_a_memory_is_not_for_its_writer_to_say(
+    attacker: Any, world: Any, privacy: str, private_to: str | None
+) -> None:
+    """A forged `private_to` would show a private memory, or hide an open one."""
+    statement = REMEMBER.replace("(tenant_id", "(private_to, thread, place, asks, tenant_id")
+    statement = statement.replace("VALUES (", "VALUES ('carol', gen_random_uuid(), 7, 0.5, ")
+    statement = statement.replace("'store',", f"'{privacy}',")
+    writer = Writer(attacker, world, ALICE, DIARY)
+    with attacker.connection.transaction(force_rollback=True):
+        derived = attacker.connection.execute(
+            statement + " RETURNING private_to, thread, place, asks", writer.values
+        ).fetchone()
+    assert derived == (private_to, None, 0, 0)
+
+
 class TestWritingElsewhere:
     @pytest.mark.parametrize("statement", [REMEMBER, EMBED, ANALYSE])
     @pytest.mark.parametrize(
