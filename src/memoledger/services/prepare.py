@@ -82,7 +82,7 @@ class Preparer:
         for place, ((draft, given), found) in enumerate(zip(drafts, views, strict=True), start=1):
             await let_others_run(place)
             vectors = _rows([given[v] if v in given else next(embedded) for v, _ in found])
-            prepared.append(self._prepared(draft, tuple(view for view, _ in found), vectors))
+            prepared.append(self._prepared(draft, found, vectors))
         return prepared
 
     async def embed_query(self, text: str) -> Vector:
@@ -101,11 +101,12 @@ class Preparer:
             return np.empty((0, self.dimensions), dtype=np.float32)
         return await self._embedder.embed(texts, input_type="document")
 
-    def _prepared(self, draft: CheckedDraft, views: tuple[View, ...], vectors: Vectors) -> Prepared:
-        body = indexed_text(draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at)
-        text = lexical_text(body, title=draft.title, summary=draft.summary)
+    def _prepared(
+        self, draft: CheckedDraft, views: list[tuple[View, str]], vectors: Vectors
+    ) -> Prepared:
+        text = lexical_text(views[0][1], title=draft.title, summary=draft.summary)
         terms = document_vector(text, self._language)
-        return Prepared(new_id(), draft, views, vectors, terms)
+        return Prepared(new_id(), draft, tuple(view for view, _ in views), vectors, terms)
 
 
 def _rows(vectors: Sequence[Vector]) -> Vectors:
@@ -114,7 +115,7 @@ def _rows(vectors: Sequence[Vector]) -> Vectors:
 
 
 def views_of(draft: CheckedDraft) -> list[tuple[View, str]]:
-    """What is embedded of a draft; who and when stand before the body, which may not say it."""
+    """What is embedded of a draft: its body first, which may not say who and when, so these do."""
     body = indexed_text(draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at)
     views: list[tuple[View, str]] = [("body", body)]
     if draft.title is not None:
