@@ -108,8 +108,10 @@ class Search:
     async def _exact(
         self, principal: Principal, query: Query, params: Mapping[str, Any]
     ) -> Candidates:
-        call = (_SQL[f"{query.mode}_candidates"], params)
-        [rows] = await self._sessions.run(principal, params["store_id"], call)
+        # Without a filter and of the present there is a statement that is planned once.
+        plain = query.mode != "dense" and query.filter.is_empty and query.as_of is None
+        name = f"{query.mode}_current" if plain else f"{query.mode}_candidates"
+        [rows] = await self._sessions.run(principal, params["store_id"], (_SQL[name], params))
         return as_candidates(rows)
 
     async def _scan(

@@ -111,6 +111,8 @@ READS: dict[str, dict[str, str | None]] = {
     "search.dense_candidates": {"embeddings": None},
     "search.lexical_candidates": {"term_vectors_pkey": None},
     "search.hybrid_candidates": {"embeddings": None, "term_vectors_pkey": None},
+    "search.lexical_current": {"term_vectors_recent": None},
+    "search.hybrid_current": {"embeddings": None, "term_vectors_recent": None},
     "memories.get_memory": {"memories_pkey": "memory_id"},
     "memories.get_memories": {"memories_pkey": "memory_id"},
     "memories.memory_history": {"memories_pkey": "memory_id"},
@@ -272,8 +274,11 @@ def test_rows_of_hits_are_looked_up_one_by_one(ground: Ground, statement: str, m
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_fusion_reads_each_scan_of_the_store_once(ground: Ground, mode: str) -> None:
-    plan = ground.explain("search.hybrid_candidates", mode)
+@pytest.mark.parametrize("statement", ["search.hybrid_candidates", "search.hybrid_current"])
+def test_fusion_reads_each_scan_of_the_store_once(
+    ground: Ground, statement: str, mode: str
+) -> None:
+    plan = ground.explain(statement, mode)
     whole = [
         node
         for _, _, node in index_conditions(plan)
@@ -332,6 +337,7 @@ def test_a_tenant_does_not_pay_for_anothers_growth(ground: Ground) -> None:
     lookups = {
         "memories.known_identities": 500,
         "search.hybrid_candidates": 400,
+        "search.hybrid_current": 400,
         "search.nearest_memories": 10,
     }
     grown = {

@@ -78,11 +78,13 @@ WITH recent AS MATERIALIZED (
     LEFT JOIN heads AS h ON h.term = 0
 ), rarity AS MATERIALIZED (
     SELECT a.term, ln(1 + (greatest(c.texts - f.texts, 0) + 0.5) / (f.texts + 0.5)) AS idf
-    FROM unnest(%(terms)s::integer[]) AS a (term) CROSS JOIN collection AS c
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a
+    CROSS JOIN collection AS c
     CROSS JOIN LATERAL (
         SELECT coalesce((SELECT h.texts FROM heads AS h WHERE h.term = a.term), 0)
-               + (SELECT count(*) FROM recent AS k
-                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS texts
+               + (SELECT count(*) FROM recent AS k WHERE k.weights <#> a.alone < 0) AS texts
         OFFSET 0
     ) AS f
 ), question AS MATERIALIZED (
@@ -211,11 +213,13 @@ WITH near AS MATERIALIZED (
     LEFT JOIN heads AS h ON h.term = 0
 ), rarity AS MATERIALIZED (
     SELECT a.term, ln(1 + (greatest(c.texts - f.texts, 0) + 0.5) / (f.texts + 0.5)) AS idf
-    FROM unnest(%(terms)s::integer[]) AS a (term) CROSS JOIN collection AS c
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a
+    CROSS JOIN collection AS c
     CROSS JOIN LATERAL (
         SELECT coalesce((SELECT h.texts FROM heads AS h WHERE h.term = a.term), 0)
-               + (SELECT count(*) FROM recent AS k
-                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS texts
+               + (SELECT count(*) FROM recent AS k WHERE k.weights <#> a.alone < 0) AS texts
         OFFSET 0
     ) AS f
 ), question AS MATERIALIZED (

@@ -220,6 +220,7 @@ WHERE m.store_id = %(store_id)s AND m.memory_id = %(memory_id)s AND m.erased_at 
       END
 
 -- name: get_memories
+-- plan: once
 -- Current or past versions by their ids and versions, for the answer of a search. What was forgotten
 -- since the search drops out. OFFSET 0 has them looked up one by one, whatever the store's size.
 SELECT m.memory_id, m.version, m.store_id, m.content, m.type, m.importance, m.source, m.tags,

@@ -107,9 +107,11 @@ WITH passing AS MATERIALIZED (
           END
 ), rarity AS (
     SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM unnest(%(terms)s::integer[]) AS a (term), collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k
-                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS f
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
 ), question AS MATERIALIZED (
     SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
     FROM rarity AS r
@@ -118,6 +120,44 @@ WITH passing AS MATERIALIZED (
            -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
     FROM matched AS k, question AS q, collection AS c
     WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+)
+SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25, NULL::integer[] AS terms,
+       NULL::double precision[] AS rarity
+FROM lexical AS x
+UNION ALL
+SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
+FROM collection AS c
+
+-- name: lexical_current
+-- plan: once
+-- The best current memories of a store by BM25, without a filter; in all else as lexical_candidates.
+WITH texts AS MATERIALIZED (
+    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+      AND (t.expires_at IS NULL OR t.expires_at > now())
+), matched AS MATERIALIZED (
+    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
+    FROM texts AS x
+), rarity AS MATERIALIZED (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
     ORDER BY bm25 DESC, k.owner_id
     LIMIT %(candidates)s
 )
@@ -187,9 +227,11 @@ WITH passing AS MATERIALIZED (
           END
 ), rarity AS (
     SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM unnest(%(terms)s::integer[]) AS a (term), collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k
-                  WHERE k.weights <#> ('{' || a.term || ':1}/1000000000')::sparsevec < 0) AS f
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
 ), question AS MATERIALIZED (
     SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
     FROM rarity AS r
@@ -220,7 +262,78 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
     FROM memoledger.term_vectors AS t, question AS q, collection AS s
-    WHERE c.bm25 IS NULL
+    -- Where words gave fewer than they might have, what they did not give has none of them.
+    WHERE c.bm25 IS NULL AND (SELECT count(*) FROM lexical AS x) >= %(candidates)s
+      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
+    OFFSET 0
+) AS other_x ON true
+WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s
+UNION ALL
+SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
+FROM collection AS c
+
+-- name: hybrid_current
+-- plan: once
+-- The hot path of recall: the best current memories of a store by vectors and the best by words, without
+-- a filter; in all else as hybrid_candidates.
+WITH dense AS MATERIALIZED (
+    SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+    GROUP BY e.owner_id, e.version
+    HAVING max(-(e.embedding <#> %(vector)s)) >= %(min_similarity)s
+    ORDER BY similarity DESC, e.owner_id
+    LIMIT %(candidates)s
+), texts AS MATERIALIZED (
+    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+      AND (t.expires_at IS NULL OR t.expires_at > now())
+), matched AS MATERIALIZED (
+    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
+    FROM texts AS x
+), rarity AS MATERIALIZED (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+), candidates AS (
+    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
+    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
+          UNION ALL
+          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
+    GROUP BY f.owner_id, f.version
+)
+SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
+       coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity
+FROM candidates AS c
+LEFT JOIN LATERAL (
+    SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE c.similarity IS NULL
+      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.owner_id = c.owner_id AND e.version = c.version
+) AS other_d ON true
+LEFT JOIN LATERAL (
+    SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
+    FROM memoledger.term_vectors AS t, question AS q, collection AS s
+    -- Where words gave fewer than they might have, what they did not give has none of them.
+    WHERE c.bm25 IS NULL AND (SELECT count(*) FROM lexical AS x) >= %(candidates)s
       AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
     OFFSET 0
 ) AS other_x ON true
