@@ -76,6 +76,7 @@ class Surveyed:
         texts: how many current texts the store holds.
         build, embedding_version, state: the build; None where there is none.
         indexed: how many texts the build holds; those that were closed since are among them.
+        made_of: how many of them it held when it was made.
         segments: in how many steps they came into it.
         may_go: whether the build was replaced so long ago that no search uses it.
         recent: how many current texts were written since.
@@ -88,6 +89,7 @@ class Surveyed:
     embedding_version: int | None
     state: str | None
     indexed: int | None
+    made_of: int | None
     segments: int | None
     may_go: bool | None
     recent: int

@@ -2,8 +2,8 @@
 
 A store earns an index at a size and loses it at two thirds of that, so that one that hovers around
 the size is not indexed over and over. What is written is searched exactly until there is enough of
-it to be taken into the index; after many such steps, or when much of what the index holds has been
-replaced, it is made anew beside the old one.
+it to be taken into the index; after many such steps, when the store has outgrown what the index was
+made of, or when much of what it holds has been replaced, it is made anew beside the old one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ SEGMENTS_MAX: Final = 64
 
 REPLACED_SHARE: Final = 0.3
 """The part of an index's texts that may have been closed since, before it is made anew."""
+
+GROWTH_MAX: Final = 1.5
+"""Times its first size to which an index is extended; beyond, it is made anew. Vectors enter a
+graph one by one, ten times as slowly as they make one, and its width of search was measured when it
+was made."""
 
 NO_STORE: Final = 2**62
 """More texts than any store holds."""
@@ -108,7 +113,8 @@ def _plan_store(builds: list[Surveyed], index_from: int, embedding_version: int)
 
 
 def _is_worn(one: Surveyed) -> bool:
-    """Whether it took many steps, or much of what it holds has been replaced."""
-    current = one.texts - one.recent
-    replaced = (one.indexed or 0) - current
-    return (one.segments or 0) >= SEGMENTS_MAX or replaced > REPLACED_SHARE * (one.indexed or 0)
+    """Whether it took many steps, has grown much, or holds much that has been replaced."""
+    indexed = one.indexed or 0
+    replaced = indexed - (one.texts - one.recent)
+    outgrown = indexed + one.recent > GROWTH_MAX * (one.made_of or 0)
+    return (one.segments or 0) >= SEGMENTS_MAX or outgrown or replaced > REPLACED_SHARE * indexed

@@ -24,6 +24,7 @@ def surveyed(**given_: Any) -> Surveyed:
         "embedding_version": 1,
         "state": "ready",
         "indexed": given_.get("texts", 1_000_000),
+        "made_of": given_.get("indexed", given_.get("texts", 1_000_000)),
         "segments": 1,
         "may_go": None,
         "recent": 0,
@@ -32,7 +33,9 @@ def surveyed(**given_: Any) -> Surveyed:
 
 
 def bare(texts: int, store_id: UUID = STORE) -> Surveyed:
-    nothing = dict.fromkeys(("build", "embedding_version", "state", "indexed", "segments"))
+    nothing = dict.fromkeys(
+        ("build", "embedding_version", "state", "indexed", "made_of", "segments")
+    )
     return surveyed(texts=texts, store_id=store_id, **nothing)
 
 
@@ -53,6 +56,9 @@ def acts(*found: Surveyed, index_from: int = 30_000) -> list[tuple[str, int | No
         ([surveyed(recent=5_000, texts=1_000_000)], [("extend", 1)]),
         ([surveyed(texts=30_000, recent=999)], []),
         ([surveyed(texts=30_000, recent=1_000)], [("extend", 1)]),
+        ([surveyed(indexed=100_000, recent=900_000)], [("build", 1)]),
+        ([surveyed(texts=60_000, indexed=59_000, made_of=40_000, recent=1_000)], [("extend", 1)]),
+        ([surveyed(texts=60_001, indexed=59_000, made_of=40_000, recent=1_001)], [("build", 1)]),
         ([surveyed(segments=SEGMENTS_MAX)], [("build", 1)]),
         ([surveyed(indexed=1_500_000)], [("build", 1)]),
         ([surveyed(indexed=1_400_000)], []),

@@ -17,7 +17,11 @@ SELECT pg_advisory_unlock(hashtext('memoledger'), hashtext('store_indexes'))
 -- name: survey
 -- Every store that holds at least so many texts, and every store that has an index or a part of one;
 -- a row for each of its builds.
-SELECT tenant_id, store_id, coalesce(c.texts, 0), x.build, x.embedding_version, x.state, x.texts, x.segments,
+SELECT tenant_id, store_id, coalesce(c.texts, 0), x.build, x.embedding_version, x.state, x.texts,
+       (SELECT coalesce(sum(p.texts), 0)::bigint FROM memoledger.store_postings AS p
+        WHERE p.tenant_id = x.tenant_id AND p.store_id = x.store_id AND p.build = x.build
+          AND p.term = 0 AND p.segment = 1),
+       x.segments,
        x.retired_at <= now() - make_interval(secs => %(grace_s)s::double precision),
        CASE x.state WHEN 'ready' THEN
            (SELECT count(*) FROM memoledger.term_vectors AS t
