@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from memoledger.ledger.round_trip import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A version of a memory with the scores of the channels that looked at it.
 
     Args:
@@ -51,7 +51,7 @@ def as_candidates(rows: Sequence[Row]) -> Candidates:
         rows: memory, version, similarity, BM25, terms, rarity; in the row without a memory the mean
             length is in the place of BM25.
     """
-    found = [Candidate(*row[:4]) for row in rows if row[0] is not None]
+    found = [Candidate._make(row[:4]) for row in rows if row[0] is not None]
     for row in rows:
         if row[0] is None:
             _, _, _, mean_length, terms, rarity = row

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -33,8 +33,7 @@ _RUN: Final = 16
 _FIRST: Final = 8 - REACH
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A version of a memory, among the given or beside one of them.
 
     Args:
@@ -53,7 +52,7 @@ class Seen:
 
     memory_id: UUID
     version: int
-    standings: list[tuple[int, int]]
+    standings: Sequence[tuple[int, int]]
     found: bool
     speaker: str | None
     happened_at: datetime | None
@@ -128,7 +127,7 @@ def _as_seen(row: Row) -> Seen:
     return Seen(
         memory_id,
         version,
-        standings=[(number // _RUN, number % _RUN - _FIRST) for number in map(int, runs.split())],
+        standings=_standings(runs),
         found=found,
         speaker=speaker,
         happened_at=happened_at,
@@ -138,6 +137,12 @@ def _as_seen(row: Row) -> Seen:
         length=length or 0,
         weights=sent,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _standings(runs: str) -> tuple[tuple[int, int], ...]:
+    """Numbers of given memories and places beside them; few that differ come again and again."""
+    return tuple((number // _RUN, number % _RUN - _FIRST) for number in map(int, runs.split()))
 
 
 def term_weights(sent: Sequence[bytes | None], indices: Sequence[int]) -> NDArray[np.float64]:

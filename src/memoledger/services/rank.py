@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -40,8 +40,7 @@ APART_MIN: Final = 0.01
 """Evidence that differs less among the candidates tells nothing apart, and takes no part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A memory in its place.
 
     Args:
@@ -85,9 +84,11 @@ class _Pool:
 
     def order(self, scores: Numbers) -> list[int]:
         """Rows by their scores; equal ones by cosine, then by words, then as they were made."""
-        made = np.argsort(np.argsort([one.int for one in self.ids]))
-        dense = np.nan_to_num(self.around_dense, nan=-2.0)
-        lexical = np.nan_to_num(self.around_lexical)
+        numbers = [one.int for one in self.ids]
+        made = np.empty(len(numbers), dtype=np.intp)
+        made[sorted(range(len(numbers)), key=numbers.__getitem__)] = np.arange(len(numbers))
+        dense = np.where(np.isnan(self.around_dense), -2.0, self.around_dense)
+        lexical = _or_zero(self.around_lexical)
         rows: list[int] = np.lexsort((made, -lexical, -dense, -scores)).tolist()
         return rows
 
@@ -117,7 +118,7 @@ async def rank(
         pool.evidence = _evidence(pool, query, seen, now)
     scores, dense, lexical = fused_scores(
         pool.around_dense if query.mode != "lexical" else np.full(len(pool.ids), np.nan),
-        np.nan_to_num(pool.around_lexical),
+        _or_zero(pool.around_lexical),
     )
     scores = with_evidence(scores, list(pool.evidence.values()))
     reranked = wants_reranking(context, query)
@@ -127,7 +128,7 @@ async def rank(
         scores = await _weighted(context, scope, query, pool, scores, now)
     shown = scores
     if query.mode != "hybrid" and not (reranked or query.ranking.weighs):
-        shown = np.nan_to_num(pool.dense if query.mode == "dense" else pool.lexical)
+        shown = _or_zero(pool.dense if query.mode == "dense" else pool.lexical)
     given = shown.tolist()
     scaled = (dense, lexical)
     return [
@@ -170,7 +171,7 @@ async def _look_around(  # noqa: PLR0917 - one stage of recall, private to it
     now: datetime,
 ) -> list[Seen]:
     """The best candidates and their neighbours."""
-    scores, _, _ = fused_scores(pool.dense, np.nan_to_num(pool.lexical))
+    scores, _, _ = fused_scores(pool.dense, _or_zero(pool.lexical))
     depth = min(max(LOOKED_AROUND_MIN, query.limit), LOOKED_AROUND_MAX)
     return await context.ledger.neighbours.around(
         scope.principal,
@@ -203,7 +204,7 @@ def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> N
     pool.versions += [seen[place].version for place in missed]
     pool.dense = np.concatenate((pool.dense, dense[missed]))
     pool.lexical = np.concatenate((pool.lexical, alone[missed]))
-    pool.around_dense, pool.around_lexical = pool.dense.copy(), np.nan_to_num(pool.lexical)
+    pool.around_dense, pool.around_lexical = pool.dense.copy(), _or_zero(pool.lexical)
     places, at = _places(pool, seen)
     pool.around_dense[at] = cosines[places]
     pool.around_lexical[at] += gains[places]
@@ -304,6 +305,11 @@ async def _weighted(  # noqa: PLR0917 - one stage of recall, private to it
 
 def _numbers(values: Sequence[float | None]) -> Numbers:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def _or_zero(values: Numbers) -> Numbers:
+    """The values with 0 for those that are missing; `np.nan_to_num` takes four times as long."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _number(value: float) -> float | None:
