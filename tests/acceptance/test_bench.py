@@ -33,6 +33,7 @@ FIGURES = {
         "recall p50, lexical",
         "recall p50, hybrid",
         "recall p50, hybrid, in 50 beside it",
+        "recall p50, hybrid, first of all",
         "search p50, of hybrid",
         "rank p50, of hybrid",
         "fetch p50, of hybrid",

@@ -16,7 +16,7 @@ from memoledger.model.recall import Mode
 from memoledger.surfaces.bench.place import BareConnection, Place
 from memoledger.surfaces.bench.report import Row, Say
 from memoledger.surfaces.bench.samples import Sampler
-from memoledger.surfaces.bench.timing import Turn, repeat
+from memoledger.surfaces.bench.timing import Times, Turn, repeat
 from memoledger.surfaces.python.store import StoreHandle
 
 PART: Final = 50_000
@@ -39,6 +39,9 @@ class Sizes:
 
     Args:
         steps: how many memories the store holds when it is measured, ascending.
+        first: recalls right after the store has grown and its index was made, whose pages are in
+            no cache then.
+        used: recalls after those, which are not measured: what follows is of a store in use.
         recalls: recalls of each mode at each step.
         compared: so many of them are compared with an exact search.
         beside: memories of another store, which is measured as well.
@@ -46,14 +49,16 @@ class Sizes:
     """
 
     steps: tuple[int, ...] = (10_000, 100_000)
-    recalls: int = 50
+    first: int = 20
+    used: int = 300
+    recalls: int = 100
     compared: int = 20
     beside: int = 1_000
     ones: int = 200
 
 
 FULL: Final = Sizes(steps=(10_000, 100_000, 1_000_000))
-QUICK: Final = Sizes(steps=(100, 200), recalls=5, compared=2, beside=50, ones=5)
+QUICK: Final = Sizes(steps=(100, 200), first=2, used=5, recalls=5, compared=2, beside=50, ones=5)
 
 
 async def scale(place: Place, sizes: Sizes, say: Say) -> list[Row]:
@@ -97,7 +102,10 @@ async def _grow(notes: StoreHandle, sampler: Sampler, held: int, step: int, say:
 async def _measure(
     case: tuple[str, str], notes: StoreHandle, sampler: Sampler, sizes: Sizes
 ) -> list[Row]:
-    rows: list[Row] = []
+    asked = sizes.first + sizes.used
+    times = await repeat(_recall(notes, sampler, "hybrid", asked, {}), asked, warm_up=0)
+    first_ms = Times(times.seconds[: sizes.first]).p50_ms
+    rows = [Row.of(case, "recall p50, hybrid, first of all", first_ms, "ms")]
     for mode in _MODES:
         parts: Parts = {}
         recall = _recall(notes, sampler, mode, sizes.recalls, parts)
