@@ -278,13 +278,17 @@ FROM collection AS c
 -- The hot path of recall: the best current memories of a store by vectors and the best by words, without
 -- a filter; in all else as hybrid_candidates.
 WITH dense AS MATERIALIZED (
-    SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
-    FROM memoledger.embeddings AS e
-    WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
-      AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
-    GROUP BY e.owner_id, e.version
-    HAVING max(-(e.embedding <#> %(vector)s)) >= %(min_similarity)s
-    ORDER BY similarity DESC, e.owner_id
+    -- A memory has at most three views, so that so many of them hold as many memories as are wanted.
+    SELECT n.owner_id, n.version, max(n.similarity) AS similarity
+    FROM (SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity
+          FROM memoledger.embeddings AS e
+          WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+            AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
+            AND -(e.embedding <#> %(vector)s) >= %(min_similarity)s
+          ORDER BY similarity DESC
+          LIMIT 3 * %(candidates)s) AS n
+    GROUP BY n.owner_id, n.version
+    ORDER BY similarity DESC, n.owner_id
     LIMIT %(candidates)s
 ), texts AS MATERIALIZED (
     SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
