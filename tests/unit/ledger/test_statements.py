@@ -84,3 +84,33 @@ def test_a_file_with_a_mistake_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=reason):
         parsed(text)
+
+
+def test_what_is_shared_takes_its_place(parsed: Callable[[str], dict[str, str]]) -> None:
+    found = parsed(
+        "-- fragment: columns\n-- What is read.\n  a, b\n\n"
+        "-- name: one\n-- Reads one.\nSELECT\n-- include: columns\nFROM t\n"
+    )
+    assert found == {"one": "SELECT\n  a, b\nFROM t"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("-- name: one\n-- Reads one.\nSELECT\n-- include: columns\n", "no fragment columns"),
+        ("-- fragment: columns\n  a, b\n", "lacks its purpose"),
+        ("-- fragment: one\n-- What.\n  a\n-- name: one\n-- Reads.\nSELECT 1\n", "twice"),
+    ],
+)
+def test_a_wrong_fragment_is_refused(
+    parsed: Callable[[str], dict[str, str]], text: str, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parsed(text)
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES)
+def test_every_fragment_is_shared(aggregate: str) -> None:
+    text = (PACKAGE / f"sql/{aggregate}.sql").read_text("utf-8")
+    for fragment in re.findall(r"^-- fragment: (\w+)$", text, re.MULTILINE):
+        assert text.count(f"-- include: {fragment}\n") > 1

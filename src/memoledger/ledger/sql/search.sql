@@ -1,3 +1,125 @@
+-- fragment: current_words
+-- The best current memories by words, from the texts of a store: what is in the parentheses of `texts`, and
+-- what follows from it up to `lexical`.
+    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+      AND (t.expires_at IS NULL OR t.expires_at > now())
+), matched AS MATERIALIZED (
+    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
+    FROM texts AS x
+), rarity AS MATERIALIZED (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+
+
+-- fragment: passing
+-- The memories that a filter lets through.
+    SELECT m.memory_id, m.version
+    FROM memoledger.memories AS m
+    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
+      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
+      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
+      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
+      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
+      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
+      AND (%(valid_at)s::timestamptz IS NULL
+           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
+              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
+
+
+-- fragment: words
+-- The best memories by words, as of an instant, that a filter lets through: what is in the parentheses of
+-- `matched`, and what follows from it up to `lexical`.
+    SELECT t.owner_id, t.version, t.length, t.weights
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+      AND t.weights <#> %(asked)s < 0
+), collection AS MATERIALIZED (
+    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length
+    FROM memoledger.term_vectors AS t
+    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
+      AND CASE WHEN %(as_of)s::timestamptz IS NULL
+          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
+          ELSE t.recorded_at <= %(as_of)s::timestamptz
+               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
+               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
+          END
+), rarity AS (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+), lexical AS MATERIALIZED (
+    SELECT k.owner_id, k.version,
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+    FROM matched AS k, question AS q, collection AS c
+    WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
+    ORDER BY bm25 DESC, k.owner_id
+    LIMIT %(candidates)s
+
+
+-- fragment: fused
+-- Both channels put together, each candidate with both scores, and the row without a memory.
+), candidates AS (
+    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
+    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
+          UNION ALL
+          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
+    GROUP BY f.owner_id, f.version
+)
+SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
+       coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity
+FROM candidates AS c
+LEFT JOIN LATERAL (
+    SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
+    FROM memoledger.embeddings AS e
+    WHERE c.similarity IS NULL
+      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.owner_id = c.owner_id AND e.version = c.version
+) AS other_d ON true
+LEFT JOIN LATERAL (
+    SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
+    FROM memoledger.term_vectors AS t, question AS q, collection AS s
+    -- Where words gave fewer than they might have, what they did not give has none of them.
+    WHERE c.bm25 IS NULL AND (SELECT count(*) FROM lexical AS x) >= %(candidates)s
+      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
+    OFFSET 0
+) AS other_x ON true
+WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s
+UNION ALL
+SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
+FROM collection AS c
+
+
 -- name: nearest_memories
 -- plan: once
 -- The hot path of dense recall: the nearest current memories of a store by an exact scan, with their
@@ -35,18 +157,7 @@ ORDER BY best.similarity DESC, m.memory_id
 -- name: dense_candidates
 -- The nearest memories of a store under a filter or as of an instant; the filter comes before the limit.
 WITH passing AS MATERIALIZED (
-    SELECT m.memory_id, m.version
-    FROM memoledger.memories AS m
-    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
-      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
-      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
-      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
-      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
-      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
-      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
-      AND (%(valid_at)s::timestamptz IS NULL
-           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
-              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
+-- include: passing
 ), dense AS MATERIALIZED (
     SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
     FROM memoledger.embeddings AS e
@@ -72,56 +183,9 @@ FROM dense AS d
 -- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
 -- The stored weights hold what depends on the text alone; the formula is that of model/indexing.py.
 WITH passing AS MATERIALIZED (
-    SELECT m.memory_id, m.version
-    FROM memoledger.memories AS m
-    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
-      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
-      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
-      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
-      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
-      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
-      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
-      AND (%(valid_at)s::timestamptz IS NULL
-           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
-              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
+-- include: passing
 ), matched AS MATERIALIZED (
-    SELECT t.owner_id, t.version, t.length, t.weights
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
-      AND CASE WHEN %(as_of)s::timestamptz IS NULL
-          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
-          ELSE t.recorded_at <= %(as_of)s::timestamptz
-               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
-               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
-          END
-      AND t.weights <#> %(asked)s < 0
-), collection AS MATERIALIZED (
-    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
-      AND CASE WHEN %(as_of)s::timestamptz IS NULL
-          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
-          ELSE t.recorded_at <= %(as_of)s::timestamptz
-               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
-               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
-          END
-), rarity AS (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
-), lexical AS MATERIALIZED (
-    SELECT k.owner_id, k.version,
-           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
-    FROM matched AS k, question AS q, collection AS c
-    WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
-    ORDER BY bm25 DESC, k.owner_id
-    LIMIT %(candidates)s
+-- include: words
 )
 SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25, NULL::integer[] AS terms,
        NULL::double precision[] AS rarity
@@ -135,31 +199,7 @@ FROM collection AS c
 -- plan: once
 -- The best current memories of a store by BM25, without a filter; in all else as lexical_candidates.
 WITH texts AS MATERIALIZED (
-    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
-      AND (t.expires_at IS NULL OR t.expires_at > now())
-), matched AS MATERIALIZED (
-    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
-), collection AS MATERIALIZED (
-    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
-    FROM texts AS x
-), rarity AS MATERIALIZED (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
-), lexical AS MATERIALIZED (
-    SELECT k.owner_id, k.version,
-           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
-    FROM matched AS k, question AS q, collection AS c
-    ORDER BY bm25 DESC, k.owner_id
-    LIMIT %(candidates)s
+-- include: current_words
 )
 SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25, NULL::integer[] AS terms,
        NULL::double precision[] AS rarity
@@ -177,18 +217,7 @@ FROM collection AS c
 -- IDF and mean length are counted over the store's texts as they are (or were) at the asked instant.
 -- The stored weights hold what depends on the text alone; the formula is that of model/indexing.py.
 WITH passing AS MATERIALIZED (
-    SELECT m.memory_id, m.version
-    FROM memoledger.memories AS m
-    WHERE m.store_id = %(store_id)s AND m.erased_at IS NULL
-      AND (%(types)s::text[] IS NULL OR m.type = ANY (%(types)s::text[]))
-      AND (%(tags)s::text[] IS NULL OR m.tags @> %(tags)s::text[])
-      AND (%(since)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) >= %(since)s::timestamptz)
-      AND (%(until)s::timestamptz IS NULL OR coalesce(m.occurred_at, m.recorded_at) < %(until)s::timestamptz)
-      AND (%(min_importance)s::double precision IS NULL OR m.importance >= %(min_importance)s::double precision)
-      AND (%(metadata)s::jsonb IS NULL OR m.metadata @> %(metadata)s::jsonb)
-      AND (%(valid_at)s::timestamptz IS NULL
-           OR (m.valid_from IS NULL OR m.valid_from <= %(valid_at)s::timestamptz)
-              AND (m.valid_to IS NULL OR m.valid_to > %(valid_at)s::timestamptz))
+-- include: passing
 ), dense AS MATERIALIZED (
     SELECT e.owner_id, e.version, max(-(e.embedding <#> %(vector)s)) AS similarity
     FROM memoledger.embeddings AS e
@@ -205,73 +234,8 @@ WITH passing AS MATERIALIZED (
     ORDER BY similarity DESC, e.owner_id
     LIMIT %(candidates)s
 ), matched AS MATERIALIZED (
-    SELECT t.owner_id, t.version, t.length, t.weights
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
-      AND CASE WHEN %(as_of)s::timestamptz IS NULL
-          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
-          ELSE t.recorded_at <= %(as_of)s::timestamptz
-               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
-               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
-          END
-      AND t.weights <#> %(asked)s < 0
-), collection AS MATERIALIZED (
-    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory'
-      AND CASE WHEN %(as_of)s::timestamptz IS NULL
-          THEN t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
-          ELSE t.recorded_at <= %(as_of)s::timestamptz
-               AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
-               AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
-          END
-), rarity AS (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
-), lexical AS MATERIALIZED (
-    SELECT k.owner_id, k.version,
-           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
-    FROM matched AS k, question AS q, collection AS c
-    WHERE %(unfiltered)s::boolean OR (k.owner_id, k.version) IN (SELECT p.memory_id, p.version FROM passing AS p)
-    ORDER BY bm25 DESC, k.owner_id
-    LIMIT %(candidates)s
-), candidates AS (
-    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
-    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
-          UNION ALL
-          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
-    GROUP BY f.owner_id, f.version
-)
-SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
-       coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity
-FROM candidates AS c
-LEFT JOIN LATERAL (
-    SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
-    FROM memoledger.embeddings AS e
-    WHERE c.similarity IS NULL
-      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
-      AND e.owner_id = c.owner_id AND e.version = c.version
-) AS other_d ON true
-LEFT JOIN LATERAL (
-    SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
-    FROM memoledger.term_vectors AS t, question AS q, collection AS s
-    -- Where words gave fewer than they might have, what they did not give has none of them.
-    WHERE c.bm25 IS NULL AND (SELECT count(*) FROM lexical AS x) >= %(candidates)s
-      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
-    OFFSET 0
-) AS other_x ON true
-WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s
-UNION ALL
-SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
-       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
-FROM collection AS c
+-- include: words
+-- include: fused
 
 -- name: hybrid_current
 -- plan: once
@@ -291,58 +255,5 @@ WITH dense AS MATERIALIZED (
     ORDER BY similarity DESC, n.owner_id
     LIMIT %(candidates)s
 ), texts AS MATERIALIZED (
-    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
-      AND (t.expires_at IS NULL OR t.expires_at > now())
-), matched AS MATERIALIZED (
-    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
-), collection AS MATERIALIZED (
-    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
-    FROM texts AS x
-), rarity AS MATERIALIZED (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
-), lexical AS MATERIALIZED (
-    SELECT k.owner_id, k.version,
-           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
-    FROM matched AS k, question AS q, collection AS c
-    ORDER BY bm25 DESC, k.owner_id
-    LIMIT %(candidates)s
-), candidates AS (
-    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
-    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
-          UNION ALL
-          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
-    GROUP BY f.owner_id, f.version
-)
-SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
-       coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity
-FROM candidates AS c
-LEFT JOIN LATERAL (
-    SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
-    FROM memoledger.embeddings AS e
-    WHERE c.similarity IS NULL
-      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
-      AND e.owner_id = c.owner_id AND e.version = c.version
-) AS other_d ON true
-LEFT JOIN LATERAL (
-    SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
-    FROM memoledger.term_vectors AS t, question AS q, collection AS s
-    -- Where words gave fewer than they might have, what they did not give has none of them.
-    WHERE c.bm25 IS NULL AND (SELECT count(*) FROM lexical AS x) >= %(candidates)s
-      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
-    OFFSET 0
-) AS other_x ON true
-WHERE %(min_similarity)s <= -1 OR coalesce(c.similarity, other_d.similarity) >= %(min_similarity)s
-UNION ALL
-SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
-       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term)
-FROM collection AS c
+-- include: current_words
+-- include: fused
