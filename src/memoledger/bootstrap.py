@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,6 +103,19 @@ async def open_application(
         return Application(context, settings, place, embedder, closing.aclose)
 
 
+def administering(settings: Settings, place: Place) -> AbstractAsyncContextManager[Connection]:
+    """A connection of the login that may migrate, for one piece of work.
+
+    Raises:
+        LedgerUnavailable: the server could not be reached.
+    """
+    return connected(
+        place.admin_conninfo,
+        attempts=settings.connect_attempts,
+        timeout_s=settings.connect_timeout_s,
+    )
+
+
 @asynccontextmanager
 async def indexing(settings: Settings, place: Place) -> AsyncIterator[StoreIndexes]:
     """The indexes of stores, over a connection of their own.
@@ -110,11 +123,7 @@ async def indexing(settings: Settings, place: Place) -> AsyncIterator[StoreIndex
     Raises:
         LedgerUnavailable: the server could not be reached.
     """
-    async with connected(
-        place.admin_conninfo,
-        attempts=settings.connect_attempts,
-        timeout_s=settings.connect_timeout_s,
-    ) as connection:
+    async with administering(settings, place) as connection:
         yield StoreIndexes(connection, Effort(settings.index_memory_mb, settings.index_workers))
 
 
@@ -157,11 +166,7 @@ async def make_ready(settings: Settings, place: Place, version: EmbeddingVersion
         MigrationError: the schema is behind and may not be migrated now, or does not fit.
     """
     version = index_version(version)
-    async with connected(
-        place.admin_conninfo,
-        attempts=settings.connect_attempts,
-        timeout_s=settings.connect_timeout_s,
-    ) as connection:
+    async with administering(settings, place) as connection:
         if settings.auto_migrate:
             await migrate(connection, embedded=place.embedded)
         else:

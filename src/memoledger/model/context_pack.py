@@ -24,6 +24,7 @@ from uuid import UUID
 
 from memoledger.model.indexing import day_name
 from memoledger.model.memory import Memory
+from memoledger.model.plain import as_plain
 
 MARK: Final = " […]"
 """Stands where a memory was cut."""
@@ -89,7 +90,9 @@ class ContextItem:
     def as_dict(self) -> dict[str, Any]:
         """The item as JSON-ready data."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        source = {field.name: _plain(getattr(self.source, field.name)) for field in fields(Source)}
+        source = {
+            field.name: as_plain(getattr(self.source, field.name)) for field in fields(Source)
+        }
         return {**plain, "source": source, "folded": [str(one) for one in self.folded]}
 
 
@@ -123,7 +126,7 @@ class ContextPack:
 
     def as_dict(self) -> dict[str, Any]:
         """The pack as JSON-ready data."""
-        plain = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        plain = {field.name: as_plain(getattr(self, field.name)) for field in fields(self)}
         return {**plain, "items": [item.as_dict() for item in self.items]}
 
 
@@ -183,8 +186,8 @@ class Piece:
 
 def speaker_of(memory: Memory) -> str | None:
     """Who said it: `metadata["speaker"]`, where that is a text."""
-    speaker = memory.metadata.get("speaker")
-    return speaker if isinstance(speaker, str) and speaker.strip() else None
+    speaker = memory.speaker
+    return speaker if speaker and speaker.strip() else None
 
 
 def conversation_of(memory: Memory) -> str | None:
@@ -302,9 +305,3 @@ def _source(memory: Memory, store: str) -> Source:
 
 def _tidy(label: str) -> str:
     return " ".join(label.split())[:LABEL_CHARS_MAX].rstrip()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value

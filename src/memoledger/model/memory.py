@@ -26,6 +26,7 @@ from memoledger.model.checks import (
     check_text,
 )
 from memoledger.model.errors import InvalidInput
+from memoledger.model.plain import as_plain
 
 Privacy = Literal["store", "creator"]
 """Who may read a memory: everybody who may read its store, or only its creator."""
@@ -242,7 +243,7 @@ class Memory:
 
     def as_dict(self) -> dict[str, Any]:
         """Every field as JSON-ready data: ids as text, instants in ISO 8601."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(Memory)}
+        return {field.name: as_plain(getattr(self, field.name)) for field in fields(Memory)}
 
 
 _PUT_FIELDS = tuple(getattr(Memory, field.name).__set__ for field in fields(Memory))
@@ -269,11 +270,3 @@ class Remembered(Memory):
 def _speaker(metadata: Mapping[str, Any]) -> str | None:
     speaker = metadata.get("speaker")
     return speaker if isinstance(speaker, str) else None
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value

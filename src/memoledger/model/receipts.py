@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
+from memoledger.model.plain import as_plain
 from memoledger.model.principal import Principal
 from memoledger.model.recall import PLAIN_RANKING, Query
 
@@ -164,13 +165,7 @@ def asked_besides(query: Query, *, without_words: bool) -> dict[str, Any]:
             if getattr(query.ranking, field.name) != getattr(PLAIN_RANKING, field.name)
         }
     return {
-        name: True if without_words and name in _WORDS else _plain(value)
+        name: True if without_words and name in _WORDS else as_plain(value)
         for name, value in given.items()
         if value is not None
     }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return list(value) if isinstance(value, tuple) else value

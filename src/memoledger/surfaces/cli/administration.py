@@ -146,16 +146,11 @@ def _say_upgraded(upgraded: dict[str, Any]) -> None:
 async def _administering(settings: Settings) -> AsyncIterator[tuple[Connection, bool]]:
     """A connection that may migrate, and whether the server is the embedded one."""
     from memoledger import bootstrap
-    from memoledger.ledger.connect import connected
 
     send_logs_to_standard_error()
     async with (
         bootstrap.placed(settings) as place,
-        connected(
-            place.admin_conninfo,
-            attempts=settings.connect_attempts,
-            timeout_s=settings.connect_timeout_s,
-        ) as connection,
+        bootstrap.administering(settings, place) as connection,
     ):
         yield connection, place.embedded
 

@@ -86,7 +86,6 @@ async def _examine_embedder(settings: Settings) -> tuple[Embedder | None, Findin
 async def _examine_server(settings: Settings, embedder: Embedder | None) -> AsyncIterator[Finding]:
     """Reach the server and look inside; where there is no ledger yet, try a temporary one."""
     from memoledger import bootstrap
-    from memoledger.ledger.connect import connected
     from memoledger.services.diagnose import Finding, failed, find_room
 
     embedded = settings.database_url is None
@@ -100,11 +99,7 @@ async def _examine_server(settings: Settings, embedder: Embedder | None) -> Asyn
             yield await _second_start(settings, exists=exists)
         async with (
             bootstrap.placed(settings, temporary=not exists) as place,
-            connected(
-                place.admin_conninfo,
-                attempts=settings.connect_attempts,
-                timeout_s=settings.connect_timeout_s,
-            ) as connection,
+            bootstrap.administering(settings, place) as connection,
         ):
             check = "database"
             if exists:

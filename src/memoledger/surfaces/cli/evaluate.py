@@ -226,13 +226,10 @@ async def _versions(application: Application) -> dict[str, Any]:
     from importlib.metadata import version
 
     from memoledger import __version__
-    from memoledger.ledger.connect import connected
+    from memoledger.bootstrap import administering
     from memoledger.ledger.inspection import server_facts
 
-    settings, conninfo = application.settings, application.place.admin_conninfo
-    async with connected(
-        conninfo, attempts=settings.connect_attempts, timeout_s=settings.connect_timeout_s
-    ) as connection:
+    async with administering(application.settings, application.place) as connection:
         facts = await server_facts(connection)
     return {
         "at": application.context.clock.now().isoformat(timespec="seconds"),
