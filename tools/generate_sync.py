@@ -1,7 +1,9 @@
-"""Write `memoledger/surfaces/python/blocking.py`: the synchronous twin of the asynchronous handles.
+"""Write the synchronous twins of the asynchronous handles: `blocking.py` beside each of them.
 
-The twin has the same classes, methods, arguments and docstrings; each method runs its original on
-an event loop in a thread. Run it after changing a handle; a test says when that was forgotten:
+There are handles of a ledger that is opened here (`surfaces/python`) and of one behind a service
+(`client`). A twin has the same classes, methods, arguments and docstrings; each method runs its
+original on an event loop in a thread. Run it after changing a handle; a test says when that was
+forgotten:
 
     python tools/generate_sync.py [--check]
 """
@@ -15,8 +17,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "src" / "memoledger" / "surfaces" / "python"
-TARGET = PACKAGE / "blocking.py"
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+PACKAGES = ("memoledger.surfaces.python", "memoledger.client")
+TWIN = "blocking.py"
 HANDLES = {"principal": "PrincipalHandle", "store": "StoreHandle"}
 MAKES_STORE = "StoreHandle"
 
@@ -38,30 +42,33 @@ import numpy as np
 from anyio.from_thread import BlockingPortal
 from numpy.typing import NDArray
 
-from memoledger.model.context_pack import ContextPack, CountTokens
+from {package} import principal as _principal
+from {package} import store as _store
+from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
+from memoledger.model.context_pack import FOLD, ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
+from memoledger.model.pages import Page, StorePage
 from memoledger.model.principal import Principal
-from memoledger.model.receipts import Accesses, Receipt, ReceiptPage
 from memoledger.model.recall import Hits, Mode
+from memoledger.model.receipts import Accesses, Receipt, ReceiptPage
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
-from memoledger.services.compose import FOLD
-from memoledger.services.read import Page
-from memoledger.services.remember_many import BATCH_DEFAULT, BulkReport, Item, Progress
-from memoledger.services.stores import StorePage
-from memoledger.surfaces.python import principal as _principal
-from memoledger.surfaces.python import store as _store
 '''
 
 
-def generate() -> str:
-    """The text of the twin."""
-    parts = [HEAD]
+def folder_of(package: str) -> Path:
+    """Where a package's modules are."""
+    return SOURCE.joinpath(*package.split("."))
+
+
+def generate(package: str) -> str:
+    """The text of the twin of a package's handles."""
+    parts = [HEAD.replace("{package}", package)]
     for module, name in reversed(HANDLES.items()):
-        tree = ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))
+        tree = ast.parse((folder_of(package) / f"{module}.py").read_text("utf-8"))
         [handle] = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name]
         parts.append(_class(module, handle))
-    return _formatted("\n\n".join(parts) + "\n")
+    return _formatted("\n\n".join(parts) + "\n", folder_of(package) / TWIN)
 
 
 def _class(module: str, handle: ast.ClassDef) -> str:
@@ -126,12 +133,12 @@ def _body(node: ast.AsyncFunctionDef, returns: str) -> str:
     return call if returns == "None" else f"return {call}"
 
 
-def _formatted(text: str) -> str:
+def _formatted(text: str, target: Path) -> str:
     """As `ruff` would write it, so that the check of the format and this tool agree."""
     ruff = [sys.executable, "-m", "ruff"]
-    config = ["--config", str(PACKAGE.parents[3] / "pyproject.toml")]
+    config = ["--config", str(ROOT / "pyproject.toml")]
     for step in (["check", "--quiet", "--fix-only", "--select", "F401,I"], ["format", "--quiet"]):
-        command = [*ruff, *step, *config, "--stdin-filename", str(TARGET), "-"]
+        command = [*ruff, *step, *config, "--stdin-filename", str(target), "-"]
         text = subprocess.run(
             command, input=text, capture_output=True, text=True, check=True
         ).stdout
@@ -139,18 +146,20 @@ def _formatted(text: str) -> str:
 
 
 def main() -> int:
-    """Write the twin, or with `--check` only say whether it is up to date."""
+    """Write the twins, or with `--check` only say whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if outdated")
     only_check = parser.parse_args().check
-    text = generate()
-    if not only_check:
-        TARGET.write_text(text, "utf-8")
-        return 0
-    if TARGET.exists() and TARGET.read_text("utf-8") == text:
-        return 0
-    sys.stderr.write(f"{TARGET.name} is outdated: run python tools/generate_sync.py\n")
-    return 1
+    outdated = []
+    for package in PACKAGES:
+        target, text = folder_of(package) / TWIN, generate(package)
+        if not only_check:
+            target.write_text(text, "utf-8")
+        elif not target.exists() or target.read_text("utf-8") != text:
+            outdated.append(str(target.relative_to(ROOT)))
+    if outdated:
+        sys.stderr.write(f"outdated: {', '.join(outdated)}; run python tools/generate_sync.py\n")
+    return 1 if outdated else 0
 
 
 if __name__ == "__main__":

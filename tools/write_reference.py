@@ -1,6 +1,7 @@
-"""Write docs/reference/cli.md and docs/reference/settings.md from the program itself.
+"""Write docs/reference/cli.md, settings.md and http.md from the program itself.
 
-Run it after changing a command, an option or a setting; a test says when that was forgotten:
+Run it after changing a command, an option, a setting or an operation; a test says when that was
+forgotten:
 
     python tools/write_reference.py [--check]
 """
@@ -18,6 +19,7 @@ from typing import Protocol, cast
 
 import typer
 from annotated_types import Ge, Gt, Le, Lt
+from http_reference import http_reference
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -256,7 +258,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if out of date")
     check = parser.parse_args().check
     stale = []
-    for name, text in (("cli.md", cli_reference()), ("settings.md", settings_reference())):
+    for name, text in (
+        ("cli.md", cli_reference()),
+        ("settings.md", settings_reference()),
+        ("http.md", http_reference()),
+    ):
         path = FOLDER / name
         if not path.exists() or path.read_text("utf-8") != text:
             stale.append(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memoledger.adapters.clock import SystemClock
@@ -24,11 +24,14 @@ from memoledger.ledger.receipts import keep_receipts_for
 from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.store_indexes import Effort, StoreIndexes
+from memoledger.ledger.way import is_pooled
 from memoledger.model.analysis import check_language
 from memoledger.model.embedding import EmbeddingVersion
-from memoledger.model.errors import MigrationError
+from memoledger.model.errors import MigrationError, SettingsError
 from memoledger.model.indexing import INDEXED_TEXT_VERSION
-from memoledger.ports import Embedder
+from memoledger.model.upkeep import Upkeep
+from memoledger.ports import Embedder, TokenVerifier
+from memoledger.services.authenticate import Authenticator
 from memoledger.services.context import Context
 from memoledger.services.prepare import Preparer
 from memoledger.services.receipts import ReceiptWriter
@@ -57,7 +60,9 @@ class Application:
     settings: Settings
     place: Place
     embedder: Embedder
+    authenticator: Authenticator
     close: Callable[[], Awaitable[None]]
+    upkeep: Upkeep = field(default_factory=Upkeep)
 
 
 async def open_application(
@@ -99,8 +104,10 @@ async def open_application(
             reranker=reranker,
             rerank_by_default=settings.rerank,
         )
+        authenticator = _authenticator(settings, context)
+        stack.push_async_callback(authenticator.aclose)
         closing = stack.pop_all()
-        return Application(context, settings, place, embedder, closing.aclose)
+        return Application(context, settings, place, embedder, authenticator, closing.aclose)
 
 
 def administering(settings: Settings, place: Place) -> AbstractAsyncContextManager[Connection]:
@@ -122,8 +129,11 @@ async def indexing(settings: Settings, place: Place) -> AsyncIterator[StoreIndex
 
     Raises:
         LedgerUnavailable: the server could not be reached.
+        SettingsError: the way to it leads through a pooler, where a session's lock means nothing.
     """
     async with administering(settings, place) as connection:
+        if not place.embedded:
+            await _refuse_pooler(connection)
         yield StoreIndexes(connection, Effort(settings.index_memory_mb, settings.index_workers))
 
 
@@ -215,6 +225,16 @@ async def _refuse_pending(connection: Connection) -> None:
         )
 
 
+async def _refuse_pooler(connection: Connection) -> None:
+    if await is_pooled(connection):
+        raise SettingsError(
+            "MEMOLEDGER_ADMIN_DATABASE_URL",
+            "not shown, it may hold a password",
+            "it leads through a pooler, and indexes are made under a lock of the session",
+            remedy="Give the URL of the server itself, past the pooler.",
+        )
+
+
 async def embedder_of(settings: Settings) -> Embedder:
     """Open the embedder that the settings name.
 
@@ -232,12 +252,54 @@ async def embedder_of(settings: Settings) -> Embedder:
     )
 
 
+def _authenticator(settings: Settings, context: Context) -> Authenticator:
+    """What tells callers apart.
+
+    Raises:
+        SettingsError: those of tokens are incomplete or contradict each other.
+    """
+    return Authenticator(
+        context.ledger.keys,
+        context.ledger.stores,
+        context.clock,
+        tokens=_token_verifier(settings),
+        trusted_s=settings.key_trust_s,
+        attempts_max=settings.failed_attempts_max,
+    )
+
+
+def _token_verifier(settings: Settings) -> TokenVerifier | None:
+    secret = settings.token_secret
+    told = {
+        "issuer": settings.token_issuer,
+        "audience": settings.token_audience,
+        "jwks_url": settings.token_jwks_url,
+        "secret": None if secret is None else secret.get_secret_value(),
+        "tenant": settings.token_tenant,
+        "tenant_claim": settings.token_tenant_claim,
+        "scope_claim": settings.token_scope_claim,
+    }
+    if all(value is None for value in told.values()):
+        return None
+    # What verifies tokens takes a moment to import, and few ledgers need it.
+    from memoledger.adapters.tokens import IdentityProvider, open_tokens
+
+    provider = IdentityProvider(
+        **told,
+        user_claim=settings.token_user_claim,
+        scopes=settings.token_scopes,
+        leeway_s=settings.token_leeway_s,
+    )
+    return open_tokens(provider)
+
+
 def _sessions(settings: Settings, place: Place) -> Sessions:
     return Sessions(
         place.revive or place.conninfo,
         pool_min=settings.pool_min,
         pool_max=max(settings.pool_min, settings.pool_max),
         wait_s=settings.pool_wait_s,
+        waiting_max=settings.pool_waiting_max,
         statement_timeout_s=settings.statement_timeout_s,
         prepare=settings.prepare_statements,
     )

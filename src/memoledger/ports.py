@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from memoledger.model.caller import Caller
 from memoledger.model.embedding import EmbeddingVersion
 
 Vectors = NDArray[np.float32]
@@ -97,6 +98,22 @@ class Reranker(Protocol):
 
     async def aclose(self) -> None:
         """Release threads and models. Safe to call twice."""
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Tells whose a token of an identity provider is."""
+
+    async def caller(self, token: str) -> Caller:
+        """Who holds this token: a JWT (RFC 7519), signed, meant for us and in its time.
+
+        Raises:
+            Unauthenticated: it is anything else.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections. Safe to call twice."""
         ...
 
 

@@ -44,6 +44,24 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_file=DOTENV_FILE, frozen=True, extra="forbid", env_ignore_empty=True
     )
 
+    url: str | None = Field(
+        None,
+        description="URL of a Memoledger service, https:// or http://, whose ledger is used; unset "
+        "to open one here.",
+    )
+    api_key: SecretStr | None = Field(None, description="Key or token for that service.")
+    client_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3_600,
+        description="Seconds to wait for the next piece of that service's answer.",
+    )
+    client_attempts: int = Field(
+        4,
+        ge=1,
+        le=20,
+        description="Attempts of a request to it that failed for a passing reason.",
+    )
     database_url: SecretStr | None = Field(
         None,
         description="libpq URL of a PostgreSQL server, 16 or newer; unset for the embedded server.",
@@ -64,6 +82,13 @@ class Settings(BaseSettings):
     pool_wait_s: float = Field(
         10.0, gt=0, le=600, description="Seconds a request waits for a free connection."
     )
+    pool_waiting_max: int = Field(
+        2_000,
+        ge=0,
+        le=1_000_000,
+        description="Requests that may wait for a connection; more are refused at once. 0 for any "
+        "number.",
+    )
     connect_timeout_s: float = Field(
         10.0, gt=0, le=600, description="Seconds one attempt to connect may take."
     )
@@ -73,9 +98,10 @@ class Settings(BaseSettings):
     statement_timeout_s: float = Field(
         60.0, ge=0, le=86_400, description="Seconds a statement may run; 0 for no limit."
     )
-    prepare_statements: bool = Field(
-        True,
-        description="Prepare statements on the server; off behind a PgBouncer older than 1.21.",
+    prepare_statements: bool | None = Field(
+        None,
+        description="Prepare statements on the server; unset to do so unless a pooler in "
+        "between, such as a PgBouncer older than 1.21, would lose them.",
     )
     sweep_interval_s: float = Field(
         300.0,
@@ -153,8 +179,130 @@ class Settings(BaseSettings):
         "`cross-encoder:MODEL`, or `off`.",
     )
     rerank: bool = Field(False, description="Rerank where a recall does not say whether to.")
+    key_trust_s: float = Field(
+        5.0,
+        ge=0,
+        le=300,
+        description="Seconds an API key is trusted before it is looked up again: so long a key "
+        "that another process revoked may still work; 0 to look up at every request.",
+    )
+    failed_attempts_max: int = Field(
+        20,
+        ge=0,
+        le=100_000,
+        description="Wrong keys or tokens from one address in a minute, before it has to wait; "
+        "0 for any number.",
+    )
+    token_issuer: str | None = Field(
+        None,
+        description="Identity provider whose tokens (JWT) are taken: their `iss`, to the letter; "
+        "unset for none.",
+    )
+    token_audience: str | None = Field(
+        None, description="For whom those tokens must be meant, their `aud`; one or several words."
+    )
+    token_jwks_url: str | None = Field(
+        None,
+        description="Where the provider's public keys are; unset to find that out from the issuer "
+        "(OpenID Connect Discovery).",
+    )
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Secret shared with the provider, 32 bytes or more, for tokens signed with "
+        "HS256; unset to take none of those.",
+    )
+    token_tenant: str | None = Field(
+        None, description="Tenant of everybody who comes with a token, where there is only one."
+    )
+    token_tenant_claim: str | None = Field(
+        None, description="Claim that names the tenant, for example app_metadata.tenant."
+    )
+    token_user_claim: str = Field("sub", description="Claim that names the user.")
+    token_scope_claim: str | None = Field(
+        None,
+        description="Claim that lists the scopes, and nothing beyond them is granted; unset for "
+        "`scope` or `scp`, and token_scopes where these have none of ours.",
+    )
+    token_scopes: str = Field(
+        "read write", description="Scopes of a token that lists none: words of read, write, admin."
+    )
+    token_leeway_s: float = Field(
+        30.0, ge=0, le=600, description="Seconds by which the provider's clock may differ."
+    )
     language: str = Field(
         "english", description="Stemmer and stop words of lexical search (a Snowball name)."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that `serve` listens on.")
+    http_port: int = Field(8427, ge=0, le=65_535, description="Its port; 0 for any free one.")
+    http_body_bytes_max: int = Field(
+        4_194_304,
+        ge=1_024,
+        le=1_073_741_824,
+        description="Bytes of a request's body, and of one line of a stream.",
+    )
+    http_batch_max: int = Field(
+        1_000, ge=1, le=1_000, description="Memories that a stream writes in one transaction."
+    )
+    http_query_chars_max: int = Field(
+        10_000, ge=1, le=10_000, description="Characters of a question asked over HTTP."
+    )
+    http_page_max: int = Field(
+        1_000, ge=1, le=1_000, description="Hits of an answer, and items of a page, over HTTP."
+    )
+    http_request_timeout_s: float = Field(
+        30.0, gt=0, le=3_600, description="Seconds a request may take once it has arrived."
+    )
+    http_body_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=3_600,
+        description="Seconds a head or body may take to arrive, and a stream may stand still.",
+    )
+    http_stream_timeout_s: float = Field(
+        3_600.0, gt=0, le=86_400, description="Seconds a stream may take in all."
+    )
+    http_heavy_at_once: int = Field(
+        16, ge=1, le=1_000, description="Requests that search or write at the same time."
+    )
+    http_heavy_waiting: int = Field(
+        1_000, ge=0, le=100_000, description="Requests that may wait for their turn at that."
+    )
+    http_heavy_wait_s: float = Field(
+        5.0, ge=0, le=600, description="Seconds they wait before they are told to come back."
+    )
+    http_streams_at_once: int = Field(
+        8, ge=1, le=1_000, description="Bulk writes, imports and exports at the same time."
+    )
+    http_connections_max: int = Field(
+        5_000, ge=1, le=1_000_000, description="Connections of clients at the same time."
+    )
+    http_keep_alive_s: float = Field(
+        75.0, ge=0, le=3_600, description="Seconds an idle connection of a client is kept."
+    )
+    http_shutdown_s: float = Field(
+        30.0, ge=0, le=3_600, description="Seconds requests under way have to end at shutdown."
+    )
+    http_cors_origins: str = Field(
+        "", description="Web origins that browsers may call from, separated by commas."
+    )
+    http_trusted_proxies: str = Field(
+        "",
+        description="Addresses of proxies whose X-Forwarded-For is believed, separated by commas.",
+    )
+    http_docs: bool = Field(False, description="Serve pages that show the API under /docs.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Bearer token that /metrics asks for; unset to show metrics to this machine "
+        "only.",
+    )
+    metrics_tenants: bool = Field(
+        False, description="Count requests by tenant too: their names are in the metrics then."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that `serve` still writes to its log."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="Form of that log: a JSON object a line, or lines for people."
     )
 
     @classmethod
@@ -197,12 +345,14 @@ def _refuse_unknown_names(given: Mapping[str, object]) -> None:
     arguments = (PREFIX + name.upper() for name in given)
     for name in (*arguments, *os.environ, *_dotenv_names()):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            close = difflib.get_close_matches(name.upper(), known, n=1)
+            # Without what all of them begin with: that makes any two alike.
+            said = name.upper().removeprefix(PREFIX)
+            close = difflib.get_close_matches(said, [k.removeprefix(PREFIX) for k in known], n=1)
             raise SettingsError(
                 name,
                 "set",
                 "there is no such setting",
-                remedy=f"Did you mean {close[0]}?"
+                remedy=f"Did you mean {PREFIX}{close[0]}?"
                 if close
                 else f"Unset it. There are: {', '.join(sorted(known))}.",
             )

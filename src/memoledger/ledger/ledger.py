@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memoledger.ledger.idempotency import IdempotencyKeys
 from memoledger.ledger.indexed_search import DEFAULT_BOUNDS, Bounds
+from memoledger.ledger.keys import Keys
 from memoledger.ledger.maintenance import Maintenance
 from memoledger.ledger.memories import Memories
 from memoledger.ledger.neighbours import Neighbours
@@ -29,6 +31,8 @@ class Ledger:
     neighbours: Neighbours
     maintenance: Maintenance
     receipts: Receipts
+    keys: Keys
+    idempotency: IdempotencyKeys
     embedding_version: int
 
     @classmethod
@@ -44,5 +48,7 @@ class Ledger:
             neighbours=Neighbours(sessions),
             maintenance=Maintenance(sessions),
             receipts=Receipts(sessions),
+            keys=Keys(sessions),
+            idempotency=IdempotencyKeys(sessions),
             embedding_version=embedding_version,
         )

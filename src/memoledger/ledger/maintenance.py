@@ -24,6 +24,11 @@ class Maintenance:
         [rows] = await self._sessions.run(_NOBODY, None, call)
         return bool(rows[0][0])
 
+    async def sweep_idempotency_keys(self) -> bool:
+        """Remove up to 1,000 idempotency keys whose time is over; True while there may be more."""
+        [rows] = await self._sessions.run(_NOBODY, None, (_SQL["sweep_idempotency_keys"], {}))
+        return bool(rows[0][0])
+
     async def refresh_statistics(self) -> None:
         """Let the planner know of tables that have more than doubled since it last looked."""
         await self._sessions.run(_NOBODY, None, (_SQL["refresh_statistics"], {}))

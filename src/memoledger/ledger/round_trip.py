@@ -31,9 +31,14 @@ PREPARED_MAX: Final = 200
 
 
 class PreparedNames:
-    """What one connection has prepared: names by a statement's text and its parameters' types."""
+    """What one connection has prepared: names by a statement's text and its parameters' types.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: what the names begin with; numbers from 0 follow.
+    """
+
+    def __init__(self, prefix: bytes = b"memoledger_") -> None:
+        self._prefix = prefix
         self._names: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         # Never used twice: a name may exist on the server although we were not told so.
         self._numbers = count()
@@ -46,7 +51,7 @@ class PreparedNames:
         """A new name; None if there are enough."""
         if len(self._names) >= PREPARED_MAX:
             return None
-        return b"memoledger_%d" % next(self._numbers)
+        return b"%s%d" % (self._prefix, next(self._numbers))
 
     def keep(self, request: _Request, name: bytes) -> None:
         """Remember what the server has confirmed."""

@@ -9,6 +9,22 @@ CREATE FUNCTION memoledger.asking_share(content text) RETURNS real
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((content IS NULL) OR (content !~~ '%?%'::text)) THEN (0)::double precision ELSE ((1)::double precision - ((char_length(regexp_replace("right"(content, 2000), '[^.!?]+[?]+\s*'::text, ''::text, 'g'::text)))::real / (char_length("right"(content, 2000)))::double precision)) END;
 
+CREATE FUNCTION memoledger.audit_api_keys() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    before CONSTANT jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) - '{digest,name}'::text[] END;
+    after  CONSTANT jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) - '{digest,name}'::text[] END;
+    either CONSTANT jsonb := coalesce(after, before);
+BEGIN
+    INSERT INTO memoledger.audit_records (tenant_id, actor, act, table_name, row_key, before, after)
+    VALUES (either ->> 'tenant_id', memoledger.current_actor(), lower(TG_OP), TG_TABLE_NAME,
+            jsonb_build_object('user_id', either -> 'user_id', 'key_id', either -> 'key_id'), before, after);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION memoledger.audit_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -124,6 +140,10 @@ CREATE FUNCTION memoledger.current_actor() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE(NULLIF(current_setting('app.current_user'::text, true), ''::text), 'system'::text);
 
+CREATE FUNCTION memoledger.current_scopes() RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN string_to_array(COALESCE(current_setting('app.current_scopes'::text, true), ''::text), ' '::text);
+
 CREATE FUNCTION memoledger.current_tenant() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN (current_setting('app.current_user'::text, true) <> ALL (ARRAY[''::text, 'system'::text])) THEN current_setting('app.current_tenant_id'::text, true) ELSE NULL::text END;
@@ -152,6 +172,45 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION memoledger.first_managed_user() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN ('admin'::text = ANY (memoledger.current_scopes())) THEN ''::text ELSE current_setting('app.current_user'::text, true) END;
+
+CREATE FUNCTION memoledger.good_keys(key_ids uuid[], digests bytea[], used_ago_s double precision[]) RETURNS TABLE(key_id uuid, digest bytea, tenant_id text, user_id text, name text, scopes text[], created_at timestamp with time zone, created_by text, created_with uuid, expires_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    nonce CONSTANT bytea := uuid_send(gen_random_uuid());
+BEGIN
+    RETURN QUERY
+    WITH good AS MATERIALIZED (
+        SELECT k.*, a.used_ago_s
+        FROM unnest(key_ids, digests, used_ago_s) AS a (key_id, digest, used_ago_s)
+        CROSS JOIN LATERAL (SELECT * FROM memoledger.api_keys AS k WHERE k.key_id = a.key_id OFFSET 0) AS k
+        WHERE sha256(nonce || k.digest) = sha256(nonce || a.digest)
+          AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
+    ), noted AS (
+        INSERT INTO memoledger.api_key_uses AS u (tenant_id, user_id, key_id, last_used_at)
+        SELECT g.tenant_id, g.user_id, g.key_id, clock_timestamp() - g.used_ago_s * interval '1 second'
+        FROM good AS g
+        -- Known before anything is locked: most are asked about much more often than noted.
+        WHERE g.used_ago_s >= 0
+          AND NOT EXISTS (SELECT FROM memoledger.api_key_uses AS x
+                          WHERE x.tenant_id = g.tenant_id AND x.user_id = g.user_id AND x.key_id = g.key_id
+                            AND x.last_used_at > clock_timestamp() - (g.used_ago_s + 60) * interval '1 second')
+        -- All writers take the rows in one order, so that none waits for another in a circle.
+        ORDER BY g.tenant_id, g.user_id, g.key_id
+        ON CONFLICT (tenant_id, user_id, key_id) DO UPDATE
+        SET last_used_at = greatest(u.last_used_at, EXCLUDED.last_used_at)
+    )
+    SELECT g.key_id, g.digest, g.tenant_id, g.user_id, g.name, g.scopes, g.created_at, g.created_by, g.created_with,
+           g.expires_at
+    FROM good AS g;
+END
+$$;
+
 CREATE FUNCTION memoledger.granted_store_ids(least_access text) RETURNS uuid[]
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -162,6 +221,10 @@ BEGIN
                    AND (g.access = 'write' OR least_access = 'read'));
 END
 $$;
+
+CREATE FUNCTION memoledger.last_managed_user() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN ('admin'::text = ANY (memoledger.current_scopes())) THEN chr(1114111) ELSE current_setting('app.current_user'::text, true) END;
 
 CREATE TABLE memoledger.memories (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -523,6 +586,30 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION memoledger.sweep_idempotency_keys() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    batch CONSTANT integer := 1000;
+    swept integer;
+BEGIN
+    WITH due AS (
+        SELECT i.tenant_id, i.user_id, i.key_hash FROM memoledger.idempotency_keys AS i
+        WHERE i.kept_until <= now()
+        ORDER BY i.kept_until
+        LIMIT batch
+        FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM memoledger.idempotency_keys AS i USING due AS d
+        WHERE (i.tenant_id, i.user_id, i.key_hash) = (d.tenant_id, d.user_id, d.key_hash)
+        RETURNING 1
+    )
+    SELECT count(*) INTO swept FROM gone;
+    RETURN swept = batch;
+END
+$$;
+
 CREATE FUNCTION memoledger.tend_receipts() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -748,6 +835,54 @@ BEGIN
 END
 $$;
 
+CREATE TABLE memoledger.api_key_uses (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    key_id uuid NOT NULL,
+    last_used_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY memoledger.api_key_uses ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_key_uses ALTER COLUMN user_id SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.api_key_uses FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.api_key_uses IS 'When each key was last used, to the minute.';
+
+CREATE TABLE memoledger.api_keys (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    key_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    scopes text[] NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    created_with uuid,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    revoked_by text COLLATE pg_catalog."C",
+    CONSTRAINT key_digest_is_a_sha256 CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT key_is_revoked_by_somebody CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT key_name_is_a_name CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 200))),
+    CONSTRAINT key_scopes_are_known CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 3) AND (scopes <@ '{read,write,admin}'::text[])))
+);
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN scopes SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN digest SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN created_by SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.api_keys ALTER COLUMN revoked_by SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.api_keys FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.api_keys IS 'What lets a program act as a user; revoked ones stay, so that it is known that they were.';
+
+COMMENT ON COLUMN memoledger.api_keys.digest IS 'SHA-256 of the key''s text, which is shown once and kept nowhere.';
+
+COMMENT ON COLUMN memoledger.api_keys.created_with IS 'The key its maker used; null where it was none. After a leak it tells what else to revoke.';
+
 CREATE TABLE memoledger.audit_records (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
     audit_id bigint NOT NULL,
@@ -824,6 +959,35 @@ ALTER TABLE ONLY memoledger.grants ALTER COLUMN granted_by SET STATISTICS 0;
 ALTER TABLE ONLY memoledger.grants FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE memoledger.grants IS 'The right of a user to read, or read and write, a store of another user.';
+
+CREATE TABLE memoledger.idempotency_keys (
+    tenant_id text NOT NULL COLLATE pg_catalog."C",
+    user_id text NOT NULL COLLATE pg_catalog."C",
+    key_hash bytea NOT NULL,
+    request_hash bytea NOT NULL,
+    claim_id uuid NOT NULL,
+    state text DEFAULT 'claimed'::text NOT NULL COLLATE pg_catalog."C",
+    claimed_until timestamp with time zone NOT NULL,
+    kept_until timestamp with time zone NOT NULL,
+    status integer,
+    answer jsonb,
+    CONSTRAINT idempotency_answer_is_small CHECK ((pg_column_size(answer) <= 65536)),
+    CONSTRAINT idempotency_finished_has_an_answer CHECK ((((state = 'finished'::text) = (status IS NOT NULL)) AND ((state = 'finished'::text) = (answer IS NOT NULL)))),
+    CONSTRAINT idempotency_hashes_are_sha256 CHECK (((octet_length(key_hash) = 32) AND (octet_length(request_hash) = 32))),
+    CONSTRAINT idempotency_state_is_known CHECK ((state = ANY (ARRAY['claimed'::text, 'finished'::text])))
+);
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN tenant_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN user_id SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN key_hash SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN request_hash SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN state SET STATISTICS 0;
+ALTER TABLE ONLY memoledger.idempotency_keys ALTER COLUMN answer SET STATISTICS 0;
+
+ALTER TABLE ONLY memoledger.idempotency_keys FORCE ROW LEVEL SECURITY;
+
+COMMENT ON TABLE memoledger.idempotency_keys IS 'Writes that are under way or were answered in the last 24 hours, by the key their sender gave them; no content.';
+
+COMMENT ON COLUMN memoledger.idempotency_keys.claim_id IS 'Who is at it; whoever takes over after claimed_until puts their own.';
 
 CREATE TABLE memoledger.memory_access (
     tenant_id text NOT NULL COLLATE pg_catalog."C",
@@ -1129,6 +1293,12 @@ ALTER TABLE ONLY memoledger_system.receipt_retention FORCE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE memoledger_system.receipt_retention IS 'Days that receipts are kept, 0 for ever; set by whoever may migrate.';
 
+ALTER TABLE ONLY memoledger.api_key_uses
+    ADD CONSTRAINT api_key_uses_pkey PRIMARY KEY (tenant_id, user_id, key_id);
+
+ALTER TABLE ONLY memoledger.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (tenant_id, user_id, key_id);
+
 ALTER TABLE ONLY memoledger.audit_records
     ADD CONSTRAINT audit_records_pkey PRIMARY KEY (tenant_id, audit_id);
 
@@ -1137,6 +1307,9 @@ ALTER TABLE ONLY memoledger.embeddings
 
 ALTER TABLE ONLY memoledger.grants
     ADD CONSTRAINT grants_pkey PRIMARY KEY (tenant_id, store_id, grantee_id);
+
+ALTER TABLE ONLY memoledger.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, user_id, key_hash);
 
 ALTER TABLE ONLY memoledger.memories
     ADD CONSTRAINT memories_pkey PRIMARY KEY (tenant_id, store_id, memory_id, version);
@@ -1186,11 +1359,15 @@ ALTER TABLE ONLY memoledger_system.migrations
 ALTER TABLE ONLY memoledger_system.receipt_retention
     ADD CONSTRAINT receipt_retention_pkey PRIMARY KEY (one);
 
+CREATE INDEX api_keys_by_id ON memoledger.api_keys USING btree (key_id);
+
 CREATE INDEX embeddings_current ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family, written_at) WHERE (superseded_at IS NULL);
 
 CREATE INDEX embeddings_private ON ONLY memoledger.embeddings USING btree (tenant_id, store_id, family, private_to) WHERE ((superseded_at IS NULL) AND (private_to IS NOT NULL));
 
 CREATE INDEX grants_by_grantee ON memoledger.grants USING btree (tenant_id, grantee_id);
+
+CREATE INDEX idempotency_keys_by_end ON memoledger.idempotency_keys USING btree (kept_until);
 
 CREATE UNIQUE INDEX memories_by_content ON memoledger.memories USING btree (tenant_id, store_id, content_hash, private_to) NULLS NOT DISTINCT WHERE ((external_id IS NULL) AND (superseded_at IS NULL) AND (deleted_at IS NULL));
 
@@ -1232,6 +1409,8 @@ CREATE TRIGGER audit_is_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON memol
 
 ALTER TABLE memoledger.audit_records ENABLE ALWAYS TRIGGER audit_is_append_only;
 
+CREATE TRIGGER audit_keys AFTER INSERT OR DELETE OR UPDATE ON memoledger.api_keys FOR EACH ROW EXECUTE FUNCTION memoledger.audit_api_keys();
+
 CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.grants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.audit_update('store_id', 'grantee_id');
 
 CREATE TRIGGER audit_update AFTER UPDATE ON memoledger.memories REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.record_memories_closed();
@@ -1256,6 +1435,8 @@ CREATE TRIGGER memory_derives_columns BEFORE INSERT OR UPDATE ON memoledger.memo
 
 CREATE TRIGGER memory_versions_follow BEFORE INSERT ON memoledger.memories FOR EACH ROW WHEN ((new.version > 1)) EXECUTE FUNCTION memoledger.refuse_memory_gap();
 
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.api_keys FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
+
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.grants FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON memoledger.stores FOR EACH STATEMENT EXECUTE FUNCTION memoledger.refuse_truncate();
@@ -1270,11 +1451,23 @@ CREATE TRIGGER receipts_are_kept BEFORE TRUNCATE ON memoledger.receipts FOR EACH
 
 CREATE TRIGGER strike_receipts AFTER UPDATE ON memoledger.memories REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION memoledger.strike_receipts();
 
+ALTER TABLE ONLY memoledger.api_key_uses
+    ADD CONSTRAINT api_key_uses_tenant_id_user_id_key_id_fkey FOREIGN KEY (tenant_id, user_id, key_id) REFERENCES memoledger.api_keys(tenant_id, user_id, key_id);
+
+ALTER TABLE ONLY memoledger.api_keys
+    ADD CONSTRAINT api_keys_tenant_id_created_by_fkey FOREIGN KEY (tenant_id, created_by) REFERENCES memoledger.users(tenant_id, user_id);
+
+ALTER TABLE ONLY memoledger.api_keys
+    ADD CONSTRAINT api_keys_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memoledger.users(tenant_id, user_id);
+
 ALTER TABLE ONLY memoledger.grants
     ADD CONSTRAINT grants_tenant_id_grantee_id_fkey FOREIGN KEY (tenant_id, grantee_id) REFERENCES memoledger.users(tenant_id, user_id);
 
 ALTER TABLE ONLY memoledger.grants
     ADD CONSTRAINT grants_tenant_id_store_id_fkey FOREIGN KEY (tenant_id, store_id) REFERENCES memoledger.stores(tenant_id, store_id);
+
+ALTER TABLE ONLY memoledger.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES memoledger.users(tenant_id, user_id);
 
 ALTER TABLE ONLY memoledger.memories
     ADD CONSTRAINT memories_tenant_id_store_id_fkey FOREIGN KEY (tenant_id, store_id) REFERENCES memoledger.stores(tenant_id, store_id);
@@ -1288,6 +1481,10 @@ ALTER TABLE ONLY memoledger.stores
 ALTER TABLE ONLY memoledger.users
     ADD CONSTRAINT users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES memoledger.tenants(tenant_id);
 
+ALTER TABLE memoledger.api_key_uses ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE memoledger.api_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE memoledger.audit_records ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY by_granter ON memoledger.grants FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
@@ -1300,15 +1497,25 @@ ALTER TABLE memoledger.embeddings ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE memoledger.grants ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE memoledger.idempotency_keys ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY introduced ON memoledger.tenants FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
 CREATE POLICY introduced ON memoledger.users FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
+
+CREATE POLICY made ON memoledger.api_keys FOR INSERT TO memoledger_app WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (created_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)) AND (user_id >= ( SELECT memoledger.first_managed_user() AS first_managed_user)) AND (user_id <= ( SELECT memoledger.last_managed_user() AS last_managed_user)) AND (scopes <@ ( SELECT memoledger.current_scopes() AS current_scopes)) AND (revoked_at IS NULL)));
+
+CREATE POLICY maintenance ON memoledger.api_key_uses TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.api_keys TO memoledger_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY maintenance ON memoledger.audit_records TO memoledger_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY maintenance ON memoledger.embeddings TO memoledger_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY maintenance ON memoledger.grants TO memoledger_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY maintenance ON memoledger.idempotency_keys TO memoledger_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY maintenance ON memoledger.memories TO memoledger_owner USING (true) WITH CHECK (true);
 
@@ -1332,6 +1539,10 @@ CREATE POLICY maintenance ON memoledger.term_vectors TO memoledger_owner USING (
 
 CREATE POLICY maintenance ON memoledger.users TO memoledger_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY managed ON memoledger.api_key_uses FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id >= ( SELECT memoledger.first_managed_user() AS first_managed_user)) AND (user_id <= ( SELECT memoledger.last_managed_user() AS last_managed_user))));
+
+CREATE POLICY managed ON memoledger.api_keys FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id >= ( SELECT memoledger.first_managed_user() AS first_managed_user)) AND (user_id <= ( SELECT memoledger.last_managed_user() AS last_managed_user))));
+
 ALTER TABLE memoledger.memories ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE memoledger.memory_access ENABLE ROW LEVEL SECURITY;
@@ -1339,6 +1550,8 @@ ALTER TABLE memoledger.memory_access ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON memoledger.grants FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND ((( SELECT current_setting('app.current_user'::text, true) AS current_setting) = grantee_id) OR (( SELECT current_setting('app.current_user'::text, true) AS current_setting) = granted_by))));
 
 ALTER TABLE memoledger.outbox ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON memoledger.idempotency_keys TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting)))) WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
 CREATE POLICY own ON memoledger.receipt_salts FOR SELECT TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
@@ -1377,6 +1590,8 @@ CREATE POLICY readable ON memoledger.term_vectors FOR SELECT TO memoledger_app U
 ALTER TABLE memoledger.receipt_salts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE memoledger.receipts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY revoked ON memoledger.api_keys FOR UPDATE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (user_id >= ( SELECT memoledger.first_managed_user() AS first_managed_user)) AND (user_id <= ( SELECT memoledger.last_managed_user() AS last_managed_user)))) WITH CHECK (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (revoked_at IS NOT NULL) AND (revoked_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
 CREATE POLICY revoked_by_granter ON memoledger.grants FOR DELETE TO memoledger_app USING (((tenant_id = ( SELECT memoledger.current_tenant() AS current_tenant)) AND (granted_by = ( SELECT current_setting('app.current_user'::text, true) AS current_setting))));
 
@@ -1429,6 +1644,8 @@ GRANT USAGE ON SCHEMA memoledger_system TO memoledger_app;
 REVOKE ALL ON FUNCTION memoledger.asking_share(content text) FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.asking_share(content text) TO memoledger_app;
 
+REVOKE ALL ON FUNCTION memoledger.audit_api_keys() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION memoledger.audit_delete() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.audit_insert() FROM PUBLIC;
@@ -1441,13 +1658,25 @@ REVOKE ALL ON FUNCTION memoledger.count_accesses() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION memoledger.current_actor() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger.current_scopes() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.current_scopes() TO memoledger_app;
+
 REVOKE ALL ON FUNCTION memoledger.current_tenant() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.current_tenant() TO memoledger_app;
 
 REVOKE ALL ON FUNCTION memoledger.derive_columns() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION memoledger.first_managed_user() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.first_managed_user() TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.good_keys(key_ids uuid[], digests bytea[], used_ago_s double precision[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.good_keys(key_ids uuid[], digests bytea[], used_ago_s double precision[]) TO memoledger_app;
+
 REVOKE ALL ON FUNCTION memoledger.granted_store_ids(least_access text) FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.granted_store_ids(least_access text) TO memoledger_app;
+
+REVOKE ALL ON FUNCTION memoledger.last_managed_user() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.last_managed_user() TO memoledger_app;
 
 GRANT SELECT,INSERT ON TABLE memoledger.memories TO memoledger_app;
 
@@ -1519,6 +1748,9 @@ REVOKE ALL ON FUNCTION memoledger.strike_receipts() FROM PUBLIC;
 REVOKE ALL ON FUNCTION memoledger.sweep_expired() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.sweep_expired() TO memoledger_app;
 
+REVOKE ALL ON FUNCTION memoledger.sweep_idempotency_keys() FROM PUBLIC;
+GRANT ALL ON FUNCTION memoledger.sweep_idempotency_keys() TO memoledger_app;
+
 REVOKE ALL ON FUNCTION memoledger.tend_receipts() FROM PUBLIC;
 GRANT ALL ON FUNCTION memoledger.tend_receipts() TO memoledger_app;
 
@@ -1544,6 +1776,32 @@ REVOKE ALL ON FUNCTION memoledger_system.take_no_samples(of_table regclass) FROM
 
 REVOKE ALL ON FUNCTION memoledger_system.tend_receipts_at(instant timestamp with time zone) FROM PUBLIC;
 
+GRANT SELECT ON TABLE memoledger.api_key_uses TO memoledger_app;
+
+GRANT SELECT(tenant_id),INSERT(tenant_id) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(user_id),INSERT(user_id) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(key_id),INSERT(key_id) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(name),INSERT(name) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(scopes),INSERT(scopes) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT INSERT(digest) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(created_at) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(created_by),INSERT(created_by) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(created_with),INSERT(created_with) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(expires_at),INSERT(expires_at) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE memoledger.api_keys TO memoledger_app;
+
+GRANT SELECT(revoked_by),UPDATE(revoked_by) ON TABLE memoledger.api_keys TO memoledger_app;
+
 GRANT SELECT ON TABLE memoledger.audit_records TO memoledger_app;
 
 GRANT SELECT,INSERT ON TABLE memoledger.embeddings TO memoledger_app;
@@ -1563,6 +1821,22 @@ GRANT INSERT(access),UPDATE(access) ON TABLE memoledger.grants TO memoledger_app
 GRANT UPDATE(granted_at) ON TABLE memoledger.grants TO memoledger_app;
 
 GRANT INSERT(granted_by) ON TABLE memoledger.grants TO memoledger_app;
+
+GRANT SELECT,INSERT ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(request_hash) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(claim_id) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(state) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(claimed_until) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(kept_until) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(status) ON TABLE memoledger.idempotency_keys TO memoledger_app;
+
+GRANT UPDATE(answer) ON TABLE memoledger.idempotency_keys TO memoledger_app;
 
 GRANT SELECT ON TABLE memoledger.memory_access TO memoledger_app;
 

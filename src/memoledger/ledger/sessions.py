@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import math
 import select
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -22,13 +24,22 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from memoledger.ledger.failures import TROUBLE, as_memoledger_error, translated
+from memoledger.ledger.pool_statistics import PoolStatistics
 from memoledger.ledger.round_trip import Call, Connection, PreparedNames, Row, round_trip
 from memoledger.ledger.statements import statements
 from memoledger.ledger.vector_types import VectorOids, fetch_vector_oids, register_vectors
+from memoledger.ledger.way import find_way
+from memoledger.model.histogram import Histogram
+from memoledger.model.keys import NO_SCOPES, Scope
 from memoledger.model.principal import Principal
+from memoledger.model.spans import Attributes, span
 
 _BECOME = statements("principals")["become"]
 _BECOME_OWNER = statements("principals")["become_owner"]
+
+
+OPEN_WAIT_S: Final = 5.0
+"""The first connection may take this long, however short the wait for a free one is."""
 
 
 class Sessions:
@@ -39,8 +50,10 @@ class Sessions:
             connection is made.
         pool_min, pool_max: connections kept and at most opened.
         wait_s: seconds a caller waits for a free connection before `LedgerUnavailable`.
+        waiting_max: callers that may wait; one more is refused at once. 0 is no limit.
         statement_timeout_s: seconds a statement may run; 0 is no limit.
-        prepare: whether statements are prepared on the server; off for a PgBouncer that cannot.
+        prepare: whether statements are prepared on the server; None to do so where they are found
+            again, which a PgBouncer in transaction mode may not see to.
     """
 
     def __init__(
@@ -50,22 +63,25 @@ class Sessions:
         pool_min: int = 1,
         pool_max: int = 8,
         wait_s: float = 10.0,
+        waiting_max: int = 0,
         statement_timeout_s: float = 60.0,
-        prepare: bool = True,
+        prepare: bool | None = None,
     ) -> None:
         self._oids: VectorOids | None = None
         self._timeout = f"{math.ceil(statement_timeout_s * 1000)}ms"
-        self._prepare_threshold = 0 if prepare else None
+        self._prepare = prepare
+        self._waits_s = Histogram()
         self._prepared: WeakKeyDictionary[Connection, PreparedNames] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             min_size=pool_min,
             max_size=pool_max,
+            max_waiting=waiting_max,
             timeout=wait_s,
             # The pauses between attempts double; a short limit keeps them short, so that a server
             # that is back is noticed soon. The next request begins anew.
             reconnect_timeout=wait_s,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "prepare_threshold": None},
             configure=self._configure,
             open=False,
             name="memoledger",
@@ -78,15 +94,21 @@ class Sessions:
             LedgerUnavailable: no connection could be made in time.
         """
         with translated():
-            await self._pool.open(wait=True)
+            await self._pool.open(wait=True, timeout=max(self._pool.timeout, OPEN_WAIT_S))
 
     async def aclose(self) -> None:
         """Close every connection. Safe to call twice."""
         await self._pool.close()
 
+    @property
+    def statistics(self) -> PoolStatistics:
+        """What the pool is doing, and has done."""
+        return PoolStatistics.of(self._pool.get_stats(), self._waits_s.state)
+
     async def _configure(self, connection: Connection) -> None:
-        connection.prepare_threshold = self._prepare_threshold
-        if self._prepare_threshold is not None:
+        if self._prepare is None:
+            self._prepare = (await find_way(connection)).keeps_prepared
+        if self._prepare:
             self._prepared[connection] = PreparedNames()
         if self._oids is None:
             self._oids = await fetch_vector_oids(connection)
@@ -94,16 +116,21 @@ class Sessions:
         set_json_loads(_load_json, connection)
 
     async def run(
-        self, principal: Principal, store_id: UUID | None, *calls: Call
+        self,
+        principal: Principal,
+        store_id: UUID | None,
+        *calls: Call,
+        scopes: frozenset[Scope] = NO_SCOPES,
     ) -> list[list[Row]]:
         """Run the calls in order in one transaction and one round trip; the rows of each.
 
         Args:
             principal: who acts.
             store_id: the one store this is about, or None. It narrows what can be seen.
+            scopes: what the principal came with, where policies ask for that: those of keys do.
         """
         plan_once = all(statement.plan_once for statement, _ in calls)
-        identity = self._identity(principal, store_id, plan_once=plan_once)
+        identity = self._identity(principal, store_id, plan_once=plan_once, scopes=scopes)
         return await self._pipeline((_BECOME, identity), calls)
 
     async def run_as_owner(self, *calls: Call) -> list[list[Row]]:
@@ -115,7 +142,8 @@ class Sessions:
             connection = await self._take()
             try:
                 prepared = self._prepared.get(connection)
-                rows = await round_trip(connection, [become, *calls], prepared)
+                with span("sql", lambda: _told(calls), outgoing=True):
+                    rows = await round_trip(connection, [become, *calls], prepared)
             finally:
                 await self._pool.putconn(connection)
         except TROUBLE as error:
@@ -142,24 +170,40 @@ class Sessions:
         After a restart of the server every connection in the pool is dead; each is noticed here,
         without a round trip, and replaced.
         """
-        for _ in range(self._pool.max_size):
-            connection = await self._pool.getconn()
-            if not _was_cut(connection):
-                return connection
-            await self._pool.putconn(connection)
-        return await self._pool.getconn()
+        started = time.perf_counter()
+        try:
+            for _ in range(self._pool.max_size):
+                connection = await self._pool.getconn()
+                if not _was_cut(connection):
+                    return connection
+                await self._pool.putconn(connection)
+            return await self._pool.getconn()
+        finally:
+            self._waits_s.note(time.perf_counter() - started)
 
     def _identity(
-        self, principal: Principal, store_id: UUID | None, *, plan_once: bool = False
+        self,
+        principal: Principal,
+        store_id: UUID | None,
+        *,
+        plan_once: bool = False,
+        scopes: frozenset[Scope] = NO_SCOPES,
     ) -> dict[str, str]:
         return {
             "tenant": principal.tenant,
             "user": principal.user,
             "store": "" if store_id is None else str(store_id),
+            "scopes": " ".join(sorted(scopes)) if scopes else "",
             "timeout": self._timeout,
             "plans": "force_generic_plan" if plan_once else "auto",
             "scans": "off" if plan_once else "on",
         }
+
+
+def _told(calls: tuple[Call, ...]) -> Attributes:
+    """For a trace: the statements of a round trip by their names. What was asked is not told."""
+    names = " ".join(statement.name for statement, _ in calls)
+    return {"db.system.name": "postgresql", "db.query.summary": names}
 
 
 def _load_json(data: str | bytes) -> object:

@@ -10,6 +10,7 @@ from memoledger.ledger.round_trip import Call, Row
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.model.ids import new_id
+from memoledger.model.people import Tenant, User
 from memoledger.model.principal import Principal
 from memoledger.model.store import Access, Grant, Store, Visibility
 
@@ -31,6 +32,27 @@ class Stores:
             (_PRINCIPALS["introduce_tenant"], {"tenant": principal.tenant, "user": principal.user}),
             _introduction(principal, principal.user),
         )
+
+    async def introduce_user(self, principal: Principal, user: str) -> User | None:
+        """Note a user of the principal's tenant; as the ledger has them then."""
+        _, rows = await self._sessions.run(
+            principal,
+            None,
+            _introduction(principal, user),
+            (_PRINCIPALS["user_by_id"], {"wanted": user}),
+        )
+        return User(*rows[0]) if rows else None
+
+    async def tenant(self, principal: Principal) -> Tenant | None:
+        """The principal's tenant; None if it was never noted."""
+        [rows] = await self._sessions.run(principal, None, (_PRINCIPALS["own_tenant"], {}))
+        return Tenant(*rows[0]) if rows else None
+
+    async def users(self, principal: Principal, *, after: str | None, limit: int) -> Sequence[User]:
+        """At most `limit` users of the principal's tenant, after the one named `after`."""
+        params = {"after": after, "limit": limit}
+        [rows] = await self._sessions.run(principal, None, (_PRINCIPALS["list_users"], params))
+        return [User(*row) for row in rows]
 
     async def create(
         self, principal: Principal, name: str, visibility: Visibility = "private"

@@ -41,6 +41,12 @@ CONVERSATION_KEYS: Final = (
 NEWEST_NUMBER: Final = 999
 """A number as long as any in the text, to count the tokens of a line before it has its own."""
 
+BUDGET_MAX: Final = 1_000_000
+"""Tokens in a pack at most."""
+
+FOLD: Final = 0.95
+"""Cosine from which two memories count as one in a pack, unless the caller says otherwise."""
+
 _SENTENCE_END: Final = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)|[。！？](?=\S)|\n+")  # noqa: RUF001
 _WORD_END: Final = re.compile(r"(?<=\S)(?=\s)")
 

@@ -2,14 +2,24 @@
 
     MemoledgerError
     ├── InvalidInput            the caller's value is wrong: field, value, remedy
-    │   └── SettingsError       a setting is unknown, malformed or contradicts another
+    │   ├── SettingsError       a setting is unknown, malformed or contradicts another
+    │   ├── Malformed           it cannot be read at all: no JSON, no header of that kind
+    │   ├── UnsupportedMedia    it is of a kind, or packed in a way, that is not taken here
+    │   └── TooLarge            it is larger than may be sent
     ├── NotFound                no such thing, or none this principal may see
     ├── ConflictError           someone else changed it first, or it exists with other content
     ├── Forbidden               visible, but this principal may not do that to it
+    ├── Unauthenticated         no key or token came along, or none that is good
+    ├── TooManyAttempts         too many bad ones came from one address: wait, then try again
+    ├── Busy                    the service has as much to do as it may: wait, then try again
+    ├── TooSlow                 the request did not arrive in time
+    ├── TimeLimit               what was asked for took longer than it may
+    ├── IdentityProviderError   its keys cannot be had, so that no token can be verified: try later
     ├── EmbedderError           the embedding model failed, answered wrongly or not at all
     ├── RerankerError           the reranking model failed or answered wrongly
     └── LedgerError             PostgreSQL itself
         ├── LedgerUnavailable   unreachable, shutting down, out of connections: try again later
+        │   └── ShuttingDown    the service before it ends; what it did not answer was not done
         ├── ServerUnsuitable    wrong version, no pgvector, missing rights: the remedy is SQL
         ├── MigrationError      migrations changed, missing, or newer than this program
         └── DataFolderError     the embedded server's folder cannot be used
@@ -101,6 +111,24 @@ class SettingsError(InvalidInput):
     code = "invalid-setting"
 
 
+class Malformed(InvalidInput):
+    """What came cannot be read: it is no JSON, or a header is not written as it should be."""
+
+    code = "malformed"
+
+
+class UnsupportedMedia(InvalidInput):
+    """A body is of a media type, or packed in an encoding, that is not taken here."""
+
+    code = "unsupported-media"
+
+
+class TooLarge(InvalidInput):
+    """A body is larger than the service takes."""
+
+    code = "too-large"
+
+
 class NotFound(MemoledgerError, LookupError):
     """There is no such thing, or none that this principal may see; the two are not told apart."""
 
@@ -117,6 +145,62 @@ class Forbidden(MemoledgerError, PermissionError):
     """The principal may see this but not do that to it."""
 
     code = "forbidden"
+
+
+class Unauthenticated(MemoledgerError):
+    """No key or token came along, or one that is wrong, expired or revoked; not told which."""
+
+    code = "unauthenticated"
+
+
+class TooManyAttempts(MemoledgerError):
+    """Too many keys or tokens from one address were wrong; none is looked at for a while.
+
+    Args:
+        retry_after_s: whole seconds after which the next is looked at, 1 or more.
+    """
+
+    code = "too-many-attempts"
+
+    def __init__(
+        self, message: str, *, retry_after_s: int, remedy: str | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, remedy=remedy, retry_after_s=retry_after_s, **details)
+        self.retry_after_s = retry_after_s
+
+
+class Busy(MemoledgerError):
+    """The service has as much to do as it may take on at a time.
+
+    Args:
+        retry_after_s: whole seconds after which trying again makes sense, 1 or more.
+    """
+
+    code = "busy"
+
+    def __init__(
+        self, message: str, *, retry_after_s: int, remedy: str | None = None, **details: Any
+    ) -> None:
+        super().__init__(message, remedy=remedy, retry_after_s=retry_after_s, **details)
+        self.retry_after_s = retry_after_s
+
+
+class TooSlow(MemoledgerError):
+    """A request did not arrive in time, or nobody read the answer."""
+
+    code = "too-slow"
+
+
+class TimeLimit(MemoledgerError):
+    """What was asked for took longer than a request may; nothing of it was written."""
+
+    code = "time-limit"
+
+
+class IdentityProviderError(MemoledgerError):
+    """The keys of the identity provider cannot be had, so that no token can be verified now."""
+
+    code = "identity-provider"
 
 
 class EmbedderError(MemoledgerError):
@@ -141,6 +225,12 @@ class LedgerUnavailable(LedgerError, ConnectionError):
     """PostgreSQL is unreachable, shutting down or out of connections; trying again may help."""
 
     code = "ledger-unavailable"
+
+
+class ShuttingDown(LedgerUnavailable):
+    """The service ends; what was not answered was not done, and can be sent to the next one."""
+
+    code = "shutting-down"
 
 
 class ServerUnsuitable(LedgerError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +18,20 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}
 def new_id() -> UUID:
     """A new identifier; later ones sort after earlier ones to the millisecond."""
     return uuid7()
+
+
+def as_ids(field: str, values: Iterable[UUID | str], *, most: int) -> list[UUID]:
+    """Some identifiers, at most so many.
+
+    Raises:
+        InvalidInput: one is none, or there are too many.
+    """
+    wanted = [as_id(field, value) for value in values]
+    if len(wanted) > most:
+        raise InvalidInput(
+            field, len(wanted), f"there are more than {most:,}", remedy="Ask in several parts."
+        )
+    return wanted
 
 
 def as_id(

@@ -160,6 +160,30 @@ def _with_external_id(given: dict[str, Any]) -> dict[str, Any]:
 
 DRAFT_FIELDS = frozenset(field.name for field in fields(Draft))
 
+CHANGEABLE = DRAFT_FIELDS - {"external_id"}
+"""What an update may change: everything but the identity."""
+
+VERSION_MAX = 2**31 - 2
+"""The last version that a memory can be said to be at."""
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """See that an update names fields, and only such as can be changed.
+
+    Raises:
+        InvalidInput: a field is not known or cannot be changed, or there is none.
+    """
+    unknown = sorted(changes.keys() - CHANGEABLE)
+    if unknown:
+        raise InvalidInput(
+            unknown[0],
+            changes[unknown[0]],
+            "that field is not known or cannot be changed",
+            remedy=f"Fields that can: {', '.join(sorted(CHANGEABLE))}.",
+        )
+    if not changes:
+        raise InvalidInput("changes", {}, "nothing is to be changed", remedy="Name a field.")
+
 
 def check_tags(name: str, value: object) -> tuple[str, ...]:
     """Up to 64 tags of up to 100 characters; None is none."""

@@ -32,6 +32,14 @@ class Principal:
         check_user("user", self.user)
 
 
+def check_grantee(principal: Principal, user: object) -> str:
+    """The name of another user, with whom a principal may share."""
+    name = check_user("user", user)
+    if name == principal.user:
+        raise InvalidInput("user", name, "that is yourself", remedy="Name the user to share with.")
+    return name
+
+
 def check_user(field: str, value: object) -> str:
     """The name of a user: a name, and not the one the ledger has in the audit."""
     name = check_name(field, value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
@@ -229,6 +229,27 @@ class Query:
             now=check_instant("now", now),
             ranking=ranking,
         )
+
+
+def question_of(text: str, asked: Mapping[str, Any]) -> Query:
+    """A question from the arguments of `recall`, by their names.
+
+    Raises:
+        InvalidInput: naming the field, its value and the remedy.
+        TypeError: there is no such argument.
+    """
+    parts: dict[str, dict[str, Any]] = {"filter": {}, "ranking": {}, "query": {}}
+    for name, value in asked.items():
+        kind = "filter" if name in FILTER_FIELDS else "ranking" if name in _RANKING else "query"
+        parts[kind][name] = value
+    chosen, ranking = Filter.of(**parts["filter"]), Ranking.of(**parts["ranking"])
+    return Query.of(text, filter=chosen, ranking=ranking, **parts["query"])
+
+
+FILTER_FIELDS: Final = frozenset(one.name for one in fields(Filter))
+"""The names of a filter's conditions."""
+
+_RANKING: Final = frozenset(one.name for one in fields(Ranking))
 
 
 def as_mode(value: str) -> Mode:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from memoledger.model.checks import check_count
 from memoledger.model.context_pack import (
+    BUDGET_MAX,
     NEWEST_NUMBER,
     ContextPack,
     CountTokens,
@@ -29,12 +30,6 @@ from memoledger.model.recall import Hit, Hits, Query
 from memoledger.ports import TokenCounter
 from memoledger.services.context import Context, Scope
 from memoledger.services.recall import answer
-
-BUDGET_MAX: Final = 1_000_000
-"""Tokens in a pack at most."""
-
-FOLD: Final = 0.95
-"""Cosine from which two memories count as one in a pack, unless the caller says otherwise."""
 
 LINE_TOKENS_MIN: Final = 10
 """A memory rarely takes less: so many memories are looked for as could fit if they all did."""

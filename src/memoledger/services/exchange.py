@@ -11,18 +11,13 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from memoledger.model import limits
+from memoledger.model.bulk import BATCH_DEFAULT, Item, Progress
 from memoledger.model.errors import InvalidInput
 from memoledger.model.memory import Memory
 from memoledger.model.recall import Filter
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import list_memories
-from memoledger.services.remember_many import (
-    BATCH_DEFAULT,
-    Given,
-    Item,
-    Progress,
-    remember_many,
-)
+from memoledger.services.remember_many import Given, remember_many
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Twice what the largest memory takes with every character escaped and a vector."""
@@ -219,12 +214,32 @@ async def import_lines(
         EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written, those before
             were.
     """
+    return await import_parsed(
+        context,
+        scope,
+        read_lines(source),
+        batch_size=batch_size,
+        on_rejected=on_rejected,
+        on_progress=on_progress,
+    )
+
+
+async def import_parsed(
+    context: Context,
+    scope: Scope,
+    lines: AsyncIterator[Line],
+    *,
+    batch_size: int = BATCH_DEFAULT,
+    on_rejected: Callable[[int, InvalidInput], None] | None = None,
+    on_progress: Callable[[Imported], None] | None = None,
+) -> Progress:
+    """The same for lines that somebody else has read, as `LineSplitter` gives them."""
     places: dict[int, tuple[int, int]] = {}
     bytes_done = 0
 
     async def values() -> AsyncIterator[Given]:
         position = 0
-        async for line in read_lines(source):
+        async for line in lines:
             position += 1
             places[position] = (line.number, line.end)
             yield line.value

@@ -7,11 +7,11 @@ from uuid import UUID
 from memoledger.model.checks import check_count
 from memoledger.model.errors import ConflictError, Forbidden
 from memoledger.model.ids import as_id
+from memoledger.model.memory import VERSION_MAX
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import no_such_memory
 from memoledger.services.remember import ATTEMPTS_MAX
 from memoledger.services.stores import require_write_access
-from memoledger.services.update import VERSION_MAX
 
 
 async def forget(

@@ -24,6 +24,7 @@ from memoledger.model.indexing import (
 from memoledger.model.memory import CheckedDraft
 from memoledger.model.vectors import Vector
 from memoledger.ports import Embedder, TokenCounter, Vectors
+from memoledger.services.embedding_statistics import EmbeddingStatistics, embed_counted
 
 VIEWS_MAX = 3
 """Body, title, summary."""
@@ -53,6 +54,7 @@ class Preparer:
     def __init__(self, embedder: Embedder, language: str) -> None:
         self._embedder = embedder
         self._language = language
+        self.statistics = EmbeddingStatistics()
 
     @property
     def dimensions(self) -> int:
@@ -87,7 +89,7 @@ class Preparer:
 
     async def embed_query(self, text: str) -> Vector:
         """The query's vector, shape (dimensions,)."""
-        vectors = await self._embedder.embed([text], input_type="query")
+        vectors = await embed_counted(self._embedder, [text], "query", self.statistics)
         vector: Vector = vectors[0]
         return vector
 
@@ -99,7 +101,7 @@ class Preparer:
     async def _embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
-        return await self._embedder.embed(texts, input_type="document")
+        return await embed_counted(self._embedder, texts, "document", self.statistics)
 
     def _prepared(
         self, draft: CheckedDraft, views: list[tuple[View, str]], vectors: Vectors

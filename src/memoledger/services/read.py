@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -12,18 +11,11 @@ from memoledger.model.checks import check_count, check_instant
 from memoledger.model.errors import NotFound
 from memoledger.model.ids import as_id
 from memoledger.model.memory import Memory
+from memoledger.model.pages import Page
 from memoledger.model.recall import NO_FILTER, Filter
 from memoledger.services.context import Context, Scope
 
 CURSOR_REMEDY: Final = "Give the `next_cursor` of the page before, or None to begin."
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some memories of a listing, and where the next page begins (None at the end)."""
-
-    memories: list[Memory]
-    next_cursor: str | None
 
 
 async def get(

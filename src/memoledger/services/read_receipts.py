@@ -8,8 +8,8 @@ from uuid import UUID
 
 from memoledger.model import limits
 from memoledger.model.checks import check_count, check_instant, check_period
-from memoledger.model.errors import InvalidInput, NotFound
-from memoledger.model.ids import as_id
+from memoledger.model.errors import NotFound
+from memoledger.model.ids import as_id, as_ids
 from memoledger.model.principal import Principal
 from memoledger.model.receipts import Accesses, Receipt, ReceiptPage, least_id_from
 from memoledger.services.context import Context, Scope
@@ -90,13 +90,6 @@ async def accesses(
     Raises:
         InvalidInput: one is no id, or there are too many.
     """
-    wanted = [as_id("memory_ids", memory_id) for memory_id in memory_ids]
-    if len(wanted) > limits.LIMIT_MAX:
-        raise InvalidInput(
-            "memory_ids",
-            len(wanted),
-            f"there are more than {limits.LIMIT_MAX:,}",
-            remedy="Ask in several parts.",
-        )
+    wanted = as_ids("memory_ids", memory_ids, most=limits.LIMIT_MAX)
     await context.receipts.flush()
     return await context.ledger.receipts.accesses(scope.principal, scope.store_id, wanted)

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoledger.model.recall import Hit, Hits, Parts, Query
+from memoledger.model.spans import span
 from memoledger.model.stopwatch import Stopwatch
 from memoledger.model.vectors import Vector, as_unit_vector
 from memoledger.services.context import Context, Scope
 from memoledger.services.diversify import diversify
 from memoledger.services.rank import Ranked, rank
 from memoledger.services.rerank import wants_reranking
+from memoledger.services.stores import get_store
 
 CANDIDATES_MIN: Final = 200
 """Candidates of each channel that fusion looks at: more than the answer needs, because a memory
@@ -30,6 +32,7 @@ async def recall(
     query: Query,
     *,
     embedding: Sequence[float] | NDArray[np.floating] | None = None,
+    seen: bool = True,
 ) -> Hits:
     """The best memories for a query, best first; equal scores in the order of their ids.
 
@@ -39,12 +42,17 @@ async def recall(
 
     Args:
         embedding: the query's vector, to save embedding it; not used in mode "lexical".
+        seen: whether the principal is known to see the store. If not, that is looked up where
+            nothing was found, which is what there is in a store that one may not see.
 
     Raises:
         InvalidInput: the embedding has a wrong length or is not finite.
         EmbedderError: the model failed.
+        NotFound: the store was not known to be seen, and is not.
     """
     hits = await answer(context, scope, query, embedding=embedding)
+    if not hits and not seen:
+        await get_store(context, scope.principal, scope.store_id)
     return await context.receipts.keep(scope, query, hits)
 
 
@@ -56,6 +64,16 @@ async def answer(
     embedding: Sequence[float] | NDArray[np.floating] | None = None,
 ) -> Hits:
     """What `recall` answers; it leaves no receipt."""
+    with span("recall", lambda: {"memoledger.mode": query.mode, "memoledger.limit": query.limit}):
+        return await _answer(context, scope, query, embedding)
+
+
+async def _answer(
+    context: Context,
+    scope: Scope,
+    query: Query,
+    embedding: Sequence[float] | NDArray[np.floating] | None,
+) -> Hits:
     watch = Stopwatch()
     vector = await _query_vector(context, query, embedding)
     watch.lap("embed")
@@ -75,8 +93,9 @@ async def answer(
         at_most=_at_most(context, query),
     )
     watch.lap("search")
-    ranked = await rank(context, scope, query, found, vector=vector, terms=terms)
-    order = await diversify(context, scope, query, ranked)
+    with span("rank"):
+        ranked = await rank(context, scope, query, found, vector=vector, terms=terms)
+        order = await diversify(context, scope, query, ranked)
     watch.lap("rank")
     hits = order.noted(await _fetch(context, scope, query, order.ranked))
     watch.lap("fetch")

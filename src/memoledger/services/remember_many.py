@@ -11,9 +11,10 @@ from uuid import UUID
 from memoledger.ledger.memories import Identity, Known, identity_of
 from memoledger.ledger.memory_rows import Prepared
 from memoledger.model import limits
+from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
 from memoledger.model.checks import check_count
 from memoledger.model.errors import ConflictError, InvalidInput
-from memoledger.model.memory import CheckedDraft, Draft, Outcome, Remembered
+from memoledger.model.memory import CheckedDraft, Draft, Remembered
 from memoledger.services.context import Context, Scope
 from memoledger.services.prepare import GivenVectors, let_others_run
 from memoledger.services.remember import (
@@ -23,64 +24,8 @@ from memoledger.services.remember import (
     write_unless_there,
 )
 
-BATCH_DEFAULT: Final = 1_000
-"""Large enough that a round trip does not count, small enough to be written in 0.1 s."""
-
-
 STATISTICS_EVERY: Final = 1_000
 """After so many new memories of one call the planner is told, should the tables have grown much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What became of one item of a bulk write.
-
-    Args:
-        position: its place in what was given, from 1.
-        id, version, outcome: as `remember` returns them; None if it was rejected.
-        error: why it was rejected; None if it was not.
-    """
-
-    position: int
-    id: UUID | None = None
-    version: int | None = None
-    outcome: Outcome | None = None
-    error: InvalidInput | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Counts so far: everything counted is committed or was rejected."""
-
-    created: int = 0
-    unchanged: int = 0
-    updated: int = 0
-    rejected: int = 0
-
-    @property
-    def total(self) -> int:
-        """Items that are done with."""
-        return self.created + self.unchanged + self.updated + self.rejected
-
-    def plus(self, items: Iterable[Item]) -> Progress:
-        """The counts with these items."""
-        counts = {"created": 0, "unchanged": 0, "updated": 0, "rejected": 0}
-        for item in items:
-            counts[item.outcome or "rejected"] += 1
-        return Progress(
-            self.created + counts["created"],
-            self.unchanged + counts["unchanged"],
-            self.updated + counts["updated"],
-            self.rejected + counts["rejected"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class BulkReport:
-    """The counts of a bulk write, and its items in order (none if a callback took them)."""
-
-    progress: Progress
-    items: tuple[Item, ...]
 
 
 Given = Draft | Mapping[str, Any] | InvalidInput

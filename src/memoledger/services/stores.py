@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import get_args
 from uuid import UUID
 
 from memoledger.model import limits
 from memoledger.model.checks import check_choice, check_count, check_name
-from memoledger.model.errors import Forbidden, InvalidInput, NotFound
+from memoledger.model.errors import Forbidden, NotFound
 from memoledger.model.ids import as_id
-from memoledger.model.principal import Principal, check_user
+from memoledger.model.pages import StorePage
+from memoledger.model.principal import Principal, check_grantee
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import CURSOR_REMEDY
 
 
-@dataclass(frozen=True, slots=True)
-class StorePage:
-    """Some stores of a listing, and where the next page begins (None at the end)."""
-
-    stores: list[Store]
-    next_cursor: str | None
-
-
 async def get_or_create_store(context: Context, principal: Principal, name: str) -> Store:
     """The principal's own store of that name, created if it is not there."""
+    found, _ = await make_store(context, principal, name)
+    return found
+
+
+async def make_store(
+    context: Context, principal: Principal, name: str, visibility: Visibility = "private"
+) -> tuple[Store, bool]:
+    """The same, and whether it was created now; only then the visibility counts."""
     check_name("store", name)
+    check_choice("visibility", visibility, get_args(Visibility))
     stores = context.ledger.stores
     found = await stores.by_name(principal, principal.user, name)
-    if found is None:
-        found = await stores.create(principal, name)
-    if found is None:  # Another process created it between the two statements.
-        found = await stores.by_name(principal, principal.user, name)
+    if found is not None:
+        return found, False
+    created = await stores.create(principal, name, visibility)
+    if created is not None:
+        return created, True
+    # Another process created it between the two statements.
+    found = await stores.by_name(principal, principal.user, name)
     if found is None:
         raise NotFound(f"The store {name!r} vanished while it was being created.")
-    return found
+    return found, False
 
 
 async def find_store(
@@ -53,6 +57,21 @@ async def find_store(
         raise NotFound(
             f"{principal.user!r} of {principal.tenant!r} sees no store {name!r} of {whose!r}.",
             remedy="List the stores you can see, or ask its owner to share it.",
+        )
+    return found
+
+
+async def get_store(context: Context, principal: Principal, store_id: UUID) -> Store:
+    """A store by its id.
+
+    Raises:
+        NotFound: there is none, or none this principal may see.
+    """
+    found = await context.ledger.stores.by_id(principal, store_id)
+    if found is None:
+        raise NotFound(
+            f"There is no store {store_id} that this principal may see.",
+            remedy="List the stores, or ask its owner to share it.",
         )
     return found
 
@@ -94,10 +113,8 @@ async def share(
         Forbidden: the store is not the principal's own.
         InvalidInput: the user is the owner, or the access is not known.
     """
-    check_user("user", user)
+    check_grantee(principal, user)
     check_choice("access", access, get_args(Access))
-    if user == principal.user:
-        raise InvalidInput("user", user, "that is yourself", remedy="Name the user to share with.")
     return await context.ledger.stores.grant(principal, store_id, user, access)
 
 

@@ -9,19 +9,22 @@ from uuid import UUID
 
 from memoledger.ledger.memory_rows import Prepared
 from memoledger.model.checks import check_count
-from memoledger.model.errors import ConflictError, Forbidden, InvalidInput, MemoledgerError
+from memoledger.model.errors import ConflictError, Forbidden, MemoledgerError
 from memoledger.model.ids import as_id
-from memoledger.model.memory import DRAFT_FIELDS, CheckedDraft, Draft, Memory, Remembered
+from memoledger.model.memory import (
+    DRAFT_FIELDS,
+    VERSION_MAX,
+    CheckedDraft,
+    Draft,
+    Memory,
+    Remembered,
+    check_changes,
+)
 from memoledger.services.context import Context, Scope
 from memoledger.services.prepare import GivenVectors, views_of
 from memoledger.services.read import get, no_such_memory
 from memoledger.services.remember import as_remembered, check_draft, given_vectors
 from memoledger.services.stores import require_write_access
-
-CHANGEABLE = DRAFT_FIELDS - {"external_id"}
-"""Everything but the identity."""
-
-VERSION_MAX = 2**31 - 2
 
 
 async def update(
@@ -50,7 +53,7 @@ async def update(
             private.
     """
     wanted = as_id("id", memory_id)
-    _refuse_unchangeable(changes)
+    check_changes(changes)
     if if_version is not None:
         check_count("if_version", if_version, least=1, most=VERSION_MAX)
     present = await get(context, scope, wanted)
@@ -67,19 +70,6 @@ async def update(
     if written is None:
         raise await _why_not(context, scope, present)
     return written
-
-
-def _refuse_unchangeable(changes: Mapping[str, Any]) -> None:
-    unknown = sorted(changes.keys() - CHANGEABLE)
-    if unknown:
-        raise InvalidInput(
-            unknown[0],
-            changes[unknown[0]],
-            "that field is not known or cannot be changed",
-            remedy=f"Fields that can: {', '.join(sorted(CHANGEABLE))}.",
-        )
-    if not changes:
-        raise InvalidInput("changes", {}, "nothing is to be changed", remedy="Name a field.")
 
 
 def _draft_of(memory: Memory) -> Draft:

@@ -25,9 +25,14 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
+from memoledger.model.caller import EVERY_SCOPE, Caller
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.model.errors import MemoledgerError
+from memoledger.model.idempotency import Claim
+from memoledger.model.principal import Principal
 from memoledger.ports import EmbeddingInput, Vectors
+from memoledger.services.idempotency import begin, finish
+from memoledger.services.keys import create_key
 from memoledger.settings import load_settings
 from memoledger.surfaces.python.memoledger import Memoledger
 from memoledger.surfaces.python.store import StoreHandle
@@ -119,7 +124,7 @@ class World:
                 privacy == "shared" or author == person[1]
             ):
                 found.add(mark)
-        return found
+        return found | {f"{person[0]}.{person[1]}.key"}
 
     def store(self, tenant: str, owner: str, name: str) -> UUID:
         """The id of a store."""
@@ -314,9 +319,22 @@ async def _populate(world: World) -> None:
                 for privacy in ("shared", "private"):
                     mark = f"{tenant}.{owner}.{name}.{author}.{privacy}"
                     await _write(mine, mark, privacy, world.memories)
+        for tenant, user in PEOPLE:
+            await _give_keys(ledger, Principal(tenant, user))
     await _index_everything(world)
     for words in ("full", "hashed"):
         await _recall_everything(world, receipts=words)
+
+
+async def _give_keys(ledger: Memoledger, person: Principal) -> None:
+    """Everybody has a key, which was used, and a write under an idempotency key."""
+    context = ledger.application.context
+    caller = Caller(person, EVERY_SCOPE, "development")
+    fresh = await create_key(context, caller, name=f"{person.tenant}.{person.user}.key")
+    await ledger.application.authenticator.caller(fresh.secret, "192.0.2.1")
+    claim = await begin(context, person, "the same key", method="POST", path="/")
+    assert isinstance(claim, Claim)
+    await finish(context, claim, status=201, answer={"id": f"{person.tenant}.{person.user}.key"})
 
 
 async def _index_everything(world: World) -> None:

@@ -255,6 +255,8 @@ ARGUMENTS = {
     "integer": "1",
     "integer[]": "ARRAY[1]",
     "jsonb": "'{}'",
+    "bytea[]": "ARRAY[sha256('')]",
+    "double precision[]": "ARRAY[0.0]",
     "regclass": "'memoledger.memories'",
     "memoledger.memories": "(SELECT m FROM memoledger.memories AS m LIMIT 1)",
 }
@@ -272,6 +274,11 @@ CALLABLE = {
     "thread_of",
     "place_of",
     "asking_share",
+    "current_scopes",
+    "first_managed_user",
+    "last_managed_user",
+    "good_keys",
+    "sweep_idempotency_keys",
 }
 """Functions that the role may call; each is in the tests below or in those of the oracles."""
 

@@ -45,6 +45,8 @@ def rule(world: Any, table: str, person: tuple[str, str]) -> Callable[[Row], boo
         "audit_records": audit,
         "receipts": receipt,
         "receipt_salts": lambda row: row["user_id"] == user,
+        "api_key_uses": lambda row: row["user_id"] == user,
+        "idempotency_keys": lambda row: row["user_id"] == user,
         "outbox": lambda row: False,
     }
     specific = rules.get(

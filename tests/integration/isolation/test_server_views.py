@@ -40,6 +40,11 @@ class TestPlans:
         ("memory_access", "private_to = %s", "dave", "nobody"),
         ("receipt_salts", "user_id = %s", "dave", "nobody"),
         ("grants", "grantee_id = %s", "alice", "nobody"),
+        ("api_keys", "user_id = %s", "dave", "nobody"),
+        ("api_keys", "name = %s", "globex.dave.key", "no"),
+        ("api_keys", "name < %s", "globex.dave.key", "a"),
+        ("api_key_uses", "user_id = %s", "dave", "nobody"),
+        ("idempotency_keys", "user_id = %s", "dave", "nobody"),
     )
 
     @pytest.mark.parametrize(("table", "condition", "there", "not_there"), PROBES)

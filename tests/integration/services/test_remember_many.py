@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memoledger.model.bulk import Progress
 from memoledger.model.errors import EmbedderError, InvalidInput
 from memoledger.model.memory import Draft
-from memoledger.services.remember_many import Progress
 from memoledger.surfaces.python.principal import PrincipalHandle
 from memoledger.surfaces.python.store import StoreHandle
 

@@ -152,7 +152,10 @@ async def _connect(
     # psycopg tries each host in turn and knows no limit below two seconds; ours is around all.
     limit = target.connect_timeout or str(max(2, math.ceil(timeout_s)))
     async with asyncio.timeout(timeout_s * hosts):
-        return await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=limit)
+        # Nothing here runs often enough to be prepared, and a pooler may not keep what is.
+        return await AsyncConnection.connect(
+            conninfo, autocommit=True, connect_timeout=limit, prepare_threshold=None
+        )
 
 
 def _failure(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from memoledger.model.bulk import Progress
 from memoledger.model.errors import InvalidInput
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Mode, Query
@@ -18,7 +19,7 @@ from memoledger.services.evaluation.intervals import CONFIDENCE
 from memoledger.services.evaluation.metrics import DEPTH, Scores, score
 from memoledger.services.evaluation.summary import Breakdown, Resampling, differences, summarize
 from memoledger.services.recall import recall
-from memoledger.services.remember_many import Progress, remember_many
+from memoledger.services.remember_many import remember_many
 from memoledger.services.stores import get_or_create_store
 
 EVALUATOR: Final = Principal("evaluation", "evaluator")

@@ -14,9 +14,9 @@ from memoledger.surfaces.cli.output import messages, say, visible, write_json
 
 if TYPE_CHECKING:
     from memoledger.surfaces.bench.place import Place
-    from memoledger.surfaces.bench.report import Machine, Row
+    from memoledger.surfaces.bench.report import Machine, Row, Say
 
-BENCHES: Final = ("isolation", "write", "scale", "concurrency")
+BENCHES: Final = ("isolation", "write", "scale", "concurrency", "http")
 
 Names = Annotated[
     list[str] | None,
@@ -24,7 +24,8 @@ Names = Annotated[
         metavar="NAME...",
         help="isolation (stores of 10 to 100,000 memories in one database), write, "
         "scale (10,000 and 100,000 memories), "
-        "concurrency (64 recalls at a time); all if none is named.",
+        "concurrency (64 recalls at a time), "
+        "http (1,000 clients of a service); all if none is named.",
         show_default=False,
     ),
 ]
@@ -35,6 +36,14 @@ Full = Annotated[
     bool,
     typer.Option(
         "--full", help="Let isolation and scale go on to 1,000,000 memories (takes long)."
+    ),
+]
+PgBouncer = Annotated[
+    str | None,
+    typer.Option(
+        "--pgbouncer",
+        metavar="PROGRAM",
+        help="Have http's service reach its server through this PgBouncer (1.21 or newer).",
     ),
 ]
 Output = Annotated[
@@ -52,6 +61,8 @@ def bench(
     names: Names = None,
     quick: Quick = False,
     full: Full = False,
+    *,
+    pgbouncer: PgBouncer = None,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +76,7 @@ def bench(
     wanted = [name for name in BENCHES if not names or name in names or "all" in names]
     for name in names or ():
         check_choice("NAME", name, (*BENCHES, "all"))
-    machine, rows = asyncio.run(_run(wanted, quick=quick, full=full))
+    machine, rows = asyncio.run(_run(wanted, quick=quick, full=full, pgbouncer=pgbouncer))
     data = [row.as_dict() for row in rows]
     if output is not None:
         import json
@@ -81,7 +92,9 @@ def bench(
     say(visible(str(machine)), "", rows_table(rows))
 
 
-async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, list[Row]]:
+async def _run(
+    wanted: list[str], *, quick: bool, full: bool, pgbouncer: str | None
+) -> tuple[Machine, list[Row]]:
     from memoledger.surfaces.bench.place import opened_place
     from memoledger.surfaces.bench.report import this_machine
 
@@ -92,7 +105,10 @@ async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, 
         # A place of its own for each, so that none is slowed by what another wrote.
         async with opened_place() as place:
             machine = await this_machine(place.bare)
-            rows += await _measure(name, place, quick=quick, full=full)
+            if name == "http":
+                rows += await _serve(place, quick=quick, pgbouncer=pgbouncer)
+            else:
+                rows += await _measure(name, place, quick=quick, full=full)
     assert machine is not None, "at least one is wanted"
     return machine, rows
 
@@ -100,9 +116,7 @@ async def _run(wanted: list[str], *, quick: bool, full: bool) -> tuple[Machine, 
 async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[Row]:
     from memoledger.surfaces.bench import concurrency, isolation, scale, write
 
-    def told(what: str) -> None:
-        messages().print(visible(f"… {name}: {what}"))
-
+    told = _teller(name)
     if name == "isolation":
         users = isolation.QUICK if quick else isolation.FULL if full else isolation.Sizes()
         return await isolation.isolation(place, users, told)
@@ -113,3 +127,17 @@ async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[
         return await concurrency.concurrency(place, load, told)
     steps = scale.QUICK if quick else scale.FULL if full else scale.Sizes()
     return await scale.scale(place, steps, told)
+
+
+async def _serve(place: Place, *, quick: bool, pgbouncer: str | None) -> list[Row]:
+    from memoledger.surfaces.bench import http
+
+    sizes = http.QUICK if quick else http.Sizes()
+    return await http.http(place, sizes, _teller("http"), pgbouncer=pgbouncer)
+
+
+def _teller(name: str) -> Say:
+    def told(what: str) -> None:
+        messages().print(visible(f"… {name}: {what}"))
+
+    return told

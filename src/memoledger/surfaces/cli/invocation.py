@@ -27,7 +27,7 @@ from typing import (
 import typer
 from typer.models import OptionInfo
 
-from memoledger.model.errors import InvalidInput
+from memoledger.model.errors import InvalidInput, SettingsError
 from memoledger.surfaces.cli.failures import PIPE_CLOSED
 from memoledger.surfaces.cli.output import abandon_output
 
@@ -152,9 +152,10 @@ class Place:
         )
         # What the environment says about a server is about another one than the option's.
         if self.data_dir is not None:
-            return settings.model_copy(update={"database_url": None, "admin_database_url": None})
+            elsewhere = {"url": None, "database_url": None, "admin_database_url": None}
+            return settings.model_copy(update=elsewhere)
         if self.database_url is not None:
-            return settings.model_copy(update={"admin_database_url": None})
+            return settings.model_copy(update={"url": None, "admin_database_url": None})
         return settings
 
 
@@ -182,18 +183,34 @@ class Invocation:
 
     @asynccontextmanager
     async def ledger(self, **overrides: Any) -> AsyncIterator[Memoledger]:
-        """The ledger, open; `overrides` are settings."""
+        """The ledger itself, open; `overrides` are settings.
+
+        Raises:
+            SettingsError: the settings name a service, behind which the ledger is out of reach.
+        """
+        settings = self.place.settings(sweep_interval_s=0.0, **overrides)
+        if settings.url is not None:
+            raise SettingsError(
+                "MEMOLEDGER_URL",
+                settings.url,
+                "this command works on a ledger itself, not through a service",
+                remedy="Name the ledger with --data-dir or --database-url, or unset it.",
+            )
+        async with self._open(settings) as ledger:
+            yield ledger
+
+    @asynccontextmanager
+    async def _open(self, settings: Settings) -> AsyncIterator[Memoledger]:
         from memoledger.surfaces.python.memoledger import Memoledger
 
         send_logs_to_standard_error()
-        settings = self.place.settings(sweep_interval_s=0.0, **overrides)
         async with Memoledger.open(settings=settings) as ledger:
             yield ledger
 
     @asynccontextmanager
     async def principal(self) -> AsyncIterator[PrincipalHandle]:
-        """The user acting, on the open ledger."""
-        async with self.ledger() as ledger:
+        """The user acting, on the open ledger or through the service that the settings name."""
+        async with self._open(self.place.settings(sweep_interval_s=0.0)) as ledger:
             yield await ledger.principal(tenant=self.tenant, user=self.acting_user)
 
     @asynccontextmanager
@@ -264,6 +281,9 @@ def command(
 
     The function's first parameter receives them as an `Invocation`; its other parameters are the
     command's own, as typer reads them. The function itself stays callable as it is.
+
+    Args:
+        name: the command's; empty for what a group of commands does by itself.
     """
     shared = {key: value for key, value in _SHARED.items() if key not in _NOT_TAKEN[takes]}
 
@@ -272,6 +292,9 @@ def command(
     ) -> Callable[Concatenate[Invocation, P], None]:
         @wraps(function)
         def run(context: typer.Context, **given: Any) -> None:
+            if context.invoked_subcommand is not None:
+                _refuse_options(context, given, context.invoked_subcommand)
+                return
             common = {key: given.pop(key) for key in shared}
             try:
                 cast("Callable[..., None]", function)(_invocation(context, common), **given)
@@ -281,10 +304,28 @@ def command(
                 raise typer.Exit(PIPE_CLOSED) from None
 
         _declare(cast("FunctionType", run), function, shared)
-        app.command(name, help=_unwrapped(function.__doc__ or ""), rich_help_panel=panel)(run)
+        explained = _unwrapped(function.__doc__ or "")
+        if name:
+            app.command(name, help=explained, rich_help_panel=panel)(run)
+        else:
+            app.callback(invoke_without_command=True, help=explained)(run)
         return function
 
     return register
+
+
+def _refuse_options(context: typer.Context, given: Mapping[str, Any], command: str) -> None:
+    """Options of a group before one of its commands would be for nobody."""
+    for name in given:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise InvalidInput(
+                option,
+                given[name],
+                f"it stands before `{command}`, which would not see it",
+                remedy=f"Give it after `{command}`.",
+            )
 
 
 def _unwrapped(text: str) -> str:

@@ -19,10 +19,14 @@ from memoledger.surfaces.cli import (
     demo,
     doctor,
     exchanging,
+    keys,
+    mcp,
     reading,
     receipts,
     remembering,
+    serve,
     stores,
+    working,
 )
 from memoledger.surfaces.cli.evaluate import app as eval_app
 from memoledger.surfaces.cli.failures import DONE, FAILED, INTERRUPTED, PIPE_CLOSED, report
@@ -75,8 +79,12 @@ composing.register(app)
 exchanging.register(app)
 app.add_typer(stores.app, name="stores", rich_help_panel="Stores")
 app.add_typer(receipts.app, name="receipts", rich_help_panel="Stores")
+app.add_typer(keys.app, name="keys", rich_help_panel="Stores")
+app.add_typer(mcp.app, name="mcp", rich_help_panel="Service")
+serve.register(app)
 doctor.register(app)
 administration.register_migrate(app)
+working.register(app)
 app.add_typer(eval_app, name="eval", rich_help_panel=_MEASURING)
 bench.register(app, _MEASURING)
 

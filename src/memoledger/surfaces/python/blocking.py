@@ -16,17 +16,15 @@ import numpy as np
 from anyio.from_thread import BlockingPortal
 from numpy.typing import NDArray
 
-from memoledger.model.context_pack import ContextPack, CountTokens
+from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
+from memoledger.model.context_pack import FOLD, ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
+from memoledger.model.pages import Page, StorePage
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Hits, Mode
 from memoledger.model.receipts import Accesses, Receipt, ReceiptPage
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
-from memoledger.services.compose import FOLD
-from memoledger.services.read import Page
-from memoledger.services.remember_many import BATCH_DEFAULT, BulkReport, Item, Progress
-from memoledger.services.stores import StorePage
 from memoledger.surfaces.python import principal as _principal
 from memoledger.surfaces.python import store as _store
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from memoledger.ports import Embedder
-from memoledger.settings import Settings
+from memoledger.settings import Settings, load_settings
 from memoledger.surfaces.python import memoledger as asynchronous
 from memoledger.surfaces.python.blocking import PrincipalHandle
+from memoledger.surfaces.python.service import connect_blocking, is_behind_service
+
+if TYPE_CHECKING:
+    from memoledger.client import blocking_ledger as client
 
 
 class Memoledger:
@@ -28,26 +32,54 @@ class Memoledger:
         self._ledger = ledger
         self._stack = stack
 
+    @overload
+    @classmethod
+    def open(
+        cls, url: str, *, api_key: str | None = None, **overrides: Any
+    ) -> client.Memoledger: ...
+
+    @overload
     @classmethod
     def open(
         cls,
+        url: None = None,
         *,
+        api_key: str | None = None,
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
         settings: Settings | None = None,
         **overrides: Any,
-    ) -> Self:
+    ) -> Self: ...
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        database_url: str | None = None,
+        data_dir: str | Path | None = None,
+        embedder: str | Embedder | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> Self | client.Memoledger:
         """Open a ledger as `memoledger.Memoledger.open` does; use it in `with` or close it."""
-        return cls._opened(
-            asynchronous.Memoledger.open(
+        if settings is None:
+            name = embedder if isinstance(embedder, str) else None
+            settings = load_settings(
+                url=url,
+                api_key=api_key,
                 database_url=database_url,
                 data_dir=data_dir,
-                embedder=embedder,
-                settings=settings,
+                embedder=name,
                 **overrides,
             )
-        )
+        here = {"database_url": database_url, "data_dir": data_dir, "embedder": embedder}
+        if is_behind_service(settings, url, here):
+            return connect_blocking(settings)
+        own = None if isinstance(embedder, str) else embedder
+        return cls._opened(asynchronous.Opening(settings, temporary=False, embedder=own))
 
     @classmethod
     def temporary(

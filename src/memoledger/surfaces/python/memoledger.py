@@ -7,18 +7,23 @@ import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import structlog
 
 from memoledger.bootstrap import Application, indexing, open_application
 from memoledger.model.errors import MemoledgerError
 from memoledger.model.principal import Principal
+from memoledger.model.upkeep import Upkeep
 from memoledger.ports import Embedder
 from memoledger.services import index_stores as indexing_stores
 from memoledger.services import sweep as sweeping
 from memoledger.settings import Settings, load_settings
 from memoledger.surfaces.python.principal import PrincipalHandle
+from memoledger.surfaces.python.service import connect, is_behind_service
+
+if TYPE_CHECKING:
+    from memoledger.client import memoledger as client
 
 _log = structlog.get_logger("memoledger")
 
@@ -43,35 +48,73 @@ class Memoledger:
         interval_s = application.settings.sweep_interval_s
         if interval_s:
             for name, act in (("sweep", self.sweep), ("index_stores", self.index_stores)):
-                self._upkeep.append(asyncio.create_task(_repeat(interval_s, name, act)))
+                rounds = _repeat(interval_s, name, act, application.upkeep)
+                self._upkeep.append(asyncio.create_task(rounds))
 
+    @overload
+    @classmethod
+    def open(cls, url: str, *, api_key: str | None = None, **overrides: Any) -> client.Opening: ...
+
+    @overload
     @classmethod
     def open(
         cls,
+        url: None = None,
         *,
+        api_key: str | None = None,
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
         settings: Settings | None = None,
         **overrides: Any,
-    ) -> Opening:
+    ) -> Opening: ...
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        database_url: str | None = None,
+        data_dir: str | Path | None = None,
+        embedder: str | Embedder | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> Opening | client.Opening:
         """Open a ledger: `async with Memoledger.open() as ledger`, or `await` it and close it.
 
         Without arguments the settings decide (`MEMOLEDGER_*`, `.env`): an embedded server in the
-        user's data folder unless `MEMOLEDGER_DATABASE_URL` names one.
+        user's data folder unless `MEMOLEDGER_DATABASE_URL` names one, or `MEMOLEDGER_URL` a
+        service.
 
         Args:
+            url: a Memoledger service, `https://` or `http://`; its ledger then has the same verbs,
+                and nothing is opened here.
+            api_key: the key or token for it.
             database_url: libpq URL of a PostgreSQL server, 16 or newer, with pgvector.
             data_dir: folder of the embedded server.
             embedder: `minilm`, `provider:model`, or an embedder of your own (it is not closed
                 here).
             settings: complete settings; nothing else is read then.
             overrides: any other setting by its name, for example `pool_max=20`.
+
+        Raises:
+            InvalidInput: the arguments name both a service and a ledger to be opened here, or one
+                is wrong.
+            SettingsError: a setting is wrong, or the settings name both.
         """
         if settings is None:
             settings = load_settings(
-                database_url=database_url, data_dir=data_dir, embedder=_name(embedder), **overrides
+                url=url,
+                api_key=api_key,
+                database_url=database_url,
+                data_dir=data_dir,
+                embedder=_name(embedder),
+                **overrides,
             )
+        here = {"database_url": database_url, "data_dir": data_dir, "embedder": embedder}
+        if is_behind_service(settings, url, here):
+            return connect(settings)
         return Opening(settings, temporary=False, embedder=_instance(embedder))
 
     @classmethod
@@ -135,12 +178,16 @@ class Memoledger:
         await self._application.close()
 
 
-async def _repeat(interval_s: float, name: str, act: Callable[[], Awaitable[object]]) -> None:
+async def _repeat(
+    interval_s: float, name: str, act: Callable[[], Awaitable[object]], upkeep: Upkeep
+) -> None:
     while True:
         await asyncio.sleep(interval_s)
         try:
             await act()
+            upkeep.succeeded(name)
         except MemoledgerError as error:
+            upkeep.failed(name)
             # The next round tries again. Until then reads pass over what expired anyway, and
             # search large stores exactly.
             _log.warning(f"{name}_failed", code=error.code, reason=error.message)

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from memoledger.model.errors import NotFound
 from memoledger.model.ids import as_id
+from memoledger.model.pages import StorePage
 from memoledger.model.principal import Principal
 from memoledger.model.receipts import Receipt, ReceiptPage
 from memoledger.services import read_receipts, stores
 from memoledger.services.context import Context
-from memoledger.services.stores import StorePage
 from memoledger.surfaces.python.store import StoreHandle
 
 

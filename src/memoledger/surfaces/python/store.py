@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,28 +10,24 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from memoledger.model.context_pack import ContextPack, CountTokens
+from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
+from memoledger.model.context_pack import FOLD, ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
+from memoledger.model.pages import Page
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Filter, Hits, Mode, Query, Ranking
+from memoledger.model.recall import Filter, Hits, Mode, question_of
 from memoledger.model.receipts import Accesses
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
 from memoledger.services import stores
-from memoledger.services.compose import FOLD, compose, limit_for
+from memoledger.services.compose import compose, limit_for
 from memoledger.services.context import Context, Scope
 from memoledger.services.forget import forget
-from memoledger.services.read import Page, get, history, list_memories
+from memoledger.services.read import get, history, list_memories
 from memoledger.services.read_receipts import accesses
 from memoledger.services.recall import recall
 from memoledger.services.remember import remember
-from memoledger.services.remember_many import (
-    BATCH_DEFAULT,
-    BulkReport,
-    Item,
-    Progress,
-    remember_many,
-)
+from memoledger.services.remember_many import remember_many
 from memoledger.services.update import update
 from memoledger.services.why import why
 
@@ -201,7 +196,7 @@ class StoreHandle:
             "rerank": rerank,
             "explain": explain,
         }
-        asked = _question(query, options)
+        asked = question_of(query, options)
         return await recall(self._context, self._scope, asked, embedding=embedding)
 
     async def context(
@@ -235,7 +230,7 @@ class StoreHandle:
             InvalidInput: an argument is wrong.
         """
         found = limit_for(max_tokens) if limit is None else limit
-        question = _question(query, {**asked, "limit": found, "fold": fold})
+        question = question_of(query, {**asked, "limit": found, "fold": fold})
         return await compose(
             self._context,
             self._scope,
@@ -264,7 +259,7 @@ class StoreHandle:
             NotFound: there is no such memory that this principal may see.
             InvalidInput: an argument is wrong.
         """
-        question = _question(query, asked)
+        question = question_of(query, asked)
         return await why(self._context, self._scope, memory_id, question, embedding=embedding)
 
     async def accesses(self, memory_ids: Iterable[UUID | str]) -> dict[UUID, Accesses]:
@@ -380,17 +375,3 @@ class StoreHandle:
         return await list_memories(
             self._context, self._scope, filter=chosen, as_of=as_of, limit=limit, cursor=cursor
         )
-
-
-def _question(text: str, asked: Mapping[str, Any]) -> Query:
-    """A question from the arguments of `recall`."""
-    parts: dict[str, dict[str, Any]] = {"filter": {}, "ranking": {}, "query": {}}
-    for name, value in asked.items():
-        kind = "filter" if name in _FILTER else "ranking" if name in _RANKING else "query"
-        parts[kind][name] = value
-    chosen, ranking = Filter.of(**parts["filter"]), Ranking.of(**parts["ranking"])
-    return Query.of(text, filter=chosen, ranking=ranking, **parts["query"])
-
-
-_FILTER = frozenset(field.name for field in fields(Filter))
-_RANKING = frozenset(field.name for field in fields(Ranking))

@@ -18,7 +18,7 @@ from memoledger.surfaces.cli.invocation import Invocation, Place
 
 ROOT: Any = typer.main.get_command(main.app)
 COMMANDS = sorted(ROOT.commands)
-HEAVY = {"numpy", "onnxruntime", "psycopg", "pydantic", "structlog", "tokenizers"}
+HEAVY = {"mcp", "numpy", "onnxruntime", "psycopg", "pydantic", "structlog", "tokenizers"}
 
 
 def test_the_commands_are_all_there() -> None:
@@ -48,7 +48,7 @@ def test_the_commands_are_all_there() -> None:
     + [[name, "--help"] for name in COMMANDS]
     + [
         [group, name, "--help"]
-        for group in ("stores", "receipts")
+        for group in ("stores", "receipts", "mcp")
         for name in ROOT.commands[group].commands
     ],
     ids=" ".join,

@@ -10,9 +10,8 @@ import pytest
 import typer
 
 from memoledger.model.errors import InvalidInput
-from memoledger.model.memory import DRAFT_FIELDS, Privacy
+from memoledger.model.memory import CHANGEABLE, DRAFT_FIELDS, Privacy
 from memoledger.model.recall import Filter, Mode, Query, Ranking
-from memoledger.services.update import CHANGEABLE
 from memoledger.surfaces.cli import options, stores
 from memoledger.surfaces.cli.main import app
 

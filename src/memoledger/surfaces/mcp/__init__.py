@@ -1,0 +1,1 @@
+"""MCP: the ledger as tools, resources and prompts of an agent (modelcontextprotocol.io)."""
