@@ -1,27 +1,18 @@
-"""What a search finds: memories with their scores, for recall to fuse."""
+"""What a search finds: memories with their scores, column by column, for recall to fuse."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from memoledger.ledger.round_trip import Row
 
-
-class Candidate(NamedTuple):
-    """A version of a memory with the scores of the channels that looked at it.
-
-    Args:
-        dense: cosine similarity of its best view, -1 to 1; None without a vector.
-        lexical: BM25 score, from 0; None if it has none of the words or words were not asked.
-    """
-
-    memory_id: UUID
-    version: int
-    dense: float | None
-    lexical: float | None
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +20,10 @@ class Candidates:
     """The best of each channel, and what their scores rest on.
 
     Args:
-        rows: each memory once, in no particular order.
+        ids, versions: each memory once, in no particular order.
+        dense: cosine similarity of the best view of each, -1 to 1; NaN without a vector.
+        lexical: BM25 score of each, from 0; NaN if it has none of the words or words were not
+            asked.
         rarity: the idf of each of the query's terms, by its index, as the scores used it; empty if
             words were not asked.
         mean_length: the store's mean length in terms, as the scores used it, from 1.
@@ -37,11 +31,30 @@ class Candidates:
         complete: False if the search was cut short: others may be missing.
     """
 
-    rows: list[Candidate]
+    ids: Sequence[UUID]
+    versions: Sequence[int]
+    dense: Numbers
+    lexical: Numbers
     rarity: Mapping[int, float] = field(default_factory=dict)
     mean_length: float = 1.0
     searched_by: str = "exact"
     complete: bool = True
+
+    def only(self, kept: NDArray[np.bool_]) -> Candidates:
+        """Those of them for which `kept`, shape (candidates,), is true."""
+        if kept.all():
+            return self
+        return replace(
+            self,
+            ids=list(compress(self.ids, kept)),
+            versions=list(compress(self.versions, kept)),
+            dense=self.dense[kept],
+            lexical=self.lexical[kept],
+        )
+
+
+NO_CANDIDATES = Candidates((), (), np.empty(0), np.empty(0))
+"""What a search gives that found nothing."""
 
 
 def as_candidates(rows: Sequence[Row]) -> Candidates:
@@ -51,10 +64,14 @@ def as_candidates(rows: Sequence[Row]) -> Candidates:
         rows: memory, version, similarity, BM25, terms, rarity; in the row without a memory the mean
             length is in the place of BM25.
     """
-    found = [Candidate._make(row[:4]) for row in rows if row[0] is not None]
-    for row in rows:
-        if row[0] is None:
-            _, _, _, mean_length, terms, rarity = row
-            known = dict(zip(terms or (), rarity or (), strict=True))
-            return Candidates(found, rarity=known, mean_length=mean_length or 1.0)
-    return Candidates(found)
+    told = [row for row in rows if row[0] is None]
+    found = [row for row in rows if row[0] is not None] if told else rows
+    known = NO_CANDIDATES
+    if found:
+        ids, versions, dense, lexical, *_ = zip(*found, strict=True)
+        known = Candidates(ids, versions, np.array(dense, float), np.array(lexical, float))
+    if not told:
+        return known
+    _, _, _, mean_length, terms, rarity = told[0]
+    rare = dict(zip(terms or (), rarity or (), strict=True))
+    return replace(known, rarity=rare, mean_length=mean_length or 1.0)

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from memoledger.ledger.candidates import Candidate, Candidates, as_candidates
+import numpy as np
+
+from memoledger.ledger.candidates import Candidates, as_candidates
 from memoledger.ledger.round_trip import Call, Row
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import Statement, statements
@@ -158,12 +160,12 @@ class IndexedSearch:
         self, principal: Principal, found: Candidates, params: Mapping[str, Any]
     ) -> Candidates:
         """Of what was found those that pass the filter; others that pass may be missing."""
-        given = {**params, "memory_ids": [row.memory_id for row in found.rows]}
+        given = {**params, "memory_ids": list(found.ids)}
         call: Call = (_SQL["passing_memories"], given)
         [rows] = await self._sessions.run(principal, params["store_id"], call)
         passing = {memory_id for (memory_id,) in rows}
-        kept = [row for row in found.rows if row.memory_id in passing]
-        return replace(found, rows=kept, complete=False)
+        kept = np.array([memory_id in passing for memory_id in found.ids], dtype=bool)
+        return replace(found.only(kept), complete=False)
 
 
 @lru_cache(maxsize=1_000)
@@ -173,21 +175,14 @@ def _statement(name: str, build: int) -> Statement:
 
 def _as_found(rows: list[Row], query: Query, unread: float | None) -> Candidates:
     found = as_candidates([row[:6] for row in rows])
-    kept = [row for row in found.rows if _is_near(row, query)]
-    scores = sorted((row.lexical for row in kept if row.lexical is not None), reverse=True)
+    if query.min_similarity is not None:  # a floor that what has no vector does not keep
+        found = found.only(found.dense >= query.min_similarity)
+    scores = np.sort(found.lexical[~np.isnan(found.lexical)])[::-1]
     least = scores[query.limit - 1] if len(scores) >= query.limit else 0.0
     return replace(
         found,
-        rows=kept,
         searched_by={"dense": "graph", "lexical": "postings", "hybrid": "graph+postings"}[
             query.mode
         ],
-        complete=not unread or least >= unread,
+        complete=not unread or bool(least >= unread),
     )
-
-
-def _is_near(row: Candidate, query: Query) -> bool:
-    """Whether it keeps the question's floor, where there is one."""
-    if query.min_similarity is None:
-        return True
-    return row.dense is not None and row.dense >= query.min_similarity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from memoledger.ledger.failures import translated
@@ -47,46 +47,37 @@ class Verdict:
     shares_words: bool
 
 
+class Batch(NamedTuple):
+    """Receipts of one user about one store."""
+
+    principal: Principal
+    store_id: UUID
+    receipts: Sequence[FreshReceipt]
+
+
 class Receipts:
     """Receipts, and the access counts that the database makes of them."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def write(
-        self,
-        principal: Principal,
-        store_id: UUID,
-        batch: Sequence[FreshReceipt],
-        *,
-        hashed: bool,
-        wait: bool = True,
-    ) -> None:
-        """Write receipts of one user about one store; those that are there already stay.
+    async def write(self, batches: Sequence[Batch], *, hashed: bool) -> None:
+        """Write receipts in one transaction, each as its user; those that are there already stay.
 
         Args:
+            batches: in the order of their stores, and of each store one: two transactions that
+                counted the accesses to several stores in different orders could wait for each
+                other.
             hashed: keep a salted hash of each question instead of its words.
-            wait: return once they are durable; else they are when a later write that waits is.
         """
-        params = {
-            "tenant": principal.tenant,
-            "user": principal.user,
-            "store_id": store_id,
-            "hashed": hashed,
-            "receipts": json.dumps([_as_json(fresh, hashed) for fresh in batch]),
-        }
-        calls: list[Call] = [(_SQL["write_receipts"], params)]
-        if hashed:
-            calls.insert(0, (_SQL["introduce_salt"], params))
-        if not wait:
-            calls.insert(0, (_SQL["leave_to_a_later_commit"], {}))
+        work = [(b.principal, b.store_id, _calls(b, hashed)) for b in batches]
         try:
-            await self._sessions.run(principal, store_id, *calls)
+            await self._sessions.run_each(work)
         except LedgerError as error:
             if error.details.get("sqlstate") != _NO_PARTITION:
                 raise
             await self.tend()
-            await self._sessions.run(principal, store_id, *calls)
+            await self._sessions.run_each(work)
 
     async def get(self, principal: Principal, receipt_id: UUID) -> Receipt | None:
         """A receipt, if the principal may see it."""
@@ -207,6 +198,18 @@ async def keep_receipts_for(connection: Connection, days: int) -> None:
             remedy="Leave MEMOLEDGER_RECEIPTS_RETENTION_DAYS unset, or open the ledger once with "
             "MEMOLEDGER_ADMIN_DATABASE_URL set to a login that may migrate.",
         ) from None
+
+
+def _calls(batch: Batch, hashed: bool) -> list[Call]:
+    params = {
+        "tenant": batch.principal.tenant,
+        "user": batch.principal.user,
+        "store_id": batch.store_id,
+        "hashed": hashed,
+        "receipts": json.dumps([_as_json(fresh, hashed) for fresh in batch.receipts]),
+    }
+    salt: list[Call] = [(_SQL["introduce_salt"], params)] if hashed else []
+    return [*salt, (_SQL["write_receipts"], params)]
 
 
 def _as_json(fresh: FreshReceipt, hashed: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from memoledger.ledger.candidates import Candidate, Candidates, as_candidates
+from memoledger.ledger.candidates import NO_CANDIDATES, Candidates, as_candidates
 from memoledger.ledger.indexed_search import DEFAULT_BOUNDS, Bounds, IndexedSearch
 from memoledger.ledger.memory_rows import as_memory, filter_params
 from memoledger.ledger.sessions import Sessions
@@ -21,7 +21,7 @@ from memoledger.model.principal import Principal
 from memoledger.model.recall import Query
 from memoledger.model.vectors import Vector
 
-__all__ = ["Candidate", "Candidates", "Search"]
+__all__ = ["Candidates", "Search"]
 
 _SQL = statements("search")
 
@@ -129,7 +129,7 @@ class Search:
         widest = {**params, "candidates": max(_WIDEST, params["candidates"])}
         found = await self.indexed.candidates(principal, index, query, widest)
         if found is None:
-            return Candidates([], complete=False)
+            return replace(NO_CANDIDATES, complete=False)
         if query.filter.is_empty:
             return replace(found, complete=False)
         return await self.indexed.passing(principal, found, params)

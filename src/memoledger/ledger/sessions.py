@@ -12,7 +12,7 @@ import json
 import math
 import select
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -37,6 +37,9 @@ from memoledger.model.spans import Attributes, span
 _BECOME = statements("principals")["become"]
 _BECOME_OWNER = statements("principals")["become_owner"]
 
+
+_TOLD_MAX: Final = 20
+"""Calls of a round trip that a trace names."""
 
 OPEN_WAIT_S: Final = 5.0
 """The first connection may take this long, however short the wait for a free one is."""
@@ -129,26 +132,35 @@ class Sessions:
             store_id: the one store this is about, or None. It narrows what can be seen.
             scopes: what the principal came with, where policies ask for that: those of keys do.
         """
-        plan_once = all(statement.plan_once for statement, _ in calls)
-        identity = self._identity(principal, store_id, plan_once=plan_once, scopes=scopes)
-        return await self._pipeline((_BECOME, identity), calls)
+        become = self._become(principal, store_id, calls, scopes)
+        return (await self._pipeline([become, *calls]))[1:]
+
+    async def run_each(self, several: Sequence[tuple[Principal, UUID, Sequence[Call]]]) -> None:
+        """Run each principal's calls as that principal, all in one transaction and one round trip.
+
+        For work that is put together from what many did: a transaction each would cost more than
+        the work. If one fails, none of it has happened.
+        """
+        calls: list[Call] = []
+        for principal, store_id, theirs in several:
+            calls += [self._become(principal, store_id, theirs, NO_SCOPES), *theirs]
+        await self._pipeline(calls)
 
     async def run_as_owner(self, *calls: Call) -> list[list[Row]]:
         """Run the calls as the ledger itself. Only maintenance does that."""
-        return await self._pipeline((_BECOME_OWNER, {}), calls)
+        return (await self._pipeline([(_BECOME_OWNER, {}), *calls]))[1:]
 
-    async def _pipeline(self, become: Call, calls: tuple[Call, ...]) -> list[list[Row]]:
+    async def _pipeline(self, calls: Sequence[Call]) -> list[list[Row]]:
         try:
             connection = await self._take()
             try:
                 prepared = self._prepared.get(connection)
                 with span("sql", lambda: _told(calls), outgoing=True):
-                    rows = await round_trip(connection, [become, *calls], prepared)
+                    return await round_trip(connection, calls, prepared)
             finally:
                 await self._pool.putconn(connection)
         except TROUBLE as error:
             raise as_memoledger_error(error) from None
-        return rows[1:]
 
     @asynccontextmanager
     async def transaction(
@@ -181,6 +193,16 @@ class Sessions:
         finally:
             self._waits_s.note(time.perf_counter() - started)
 
+    def _become(
+        self,
+        principal: Principal,
+        store_id: UUID | None,
+        calls: Sequence[Call],
+        scopes: frozenset[Scope],
+    ) -> Call:
+        plan_once = all(statement.plan_once for statement, _ in calls)
+        return _BECOME, self._identity(principal, store_id, plan_once=plan_once, scopes=scopes)
+
     def _identity(
         self,
         principal: Principal,
@@ -200,9 +222,10 @@ class Sessions:
         }
 
 
-def _told(calls: tuple[Call, ...]) -> Attributes:
+def _told(calls: Sequence[Call]) -> Attributes:
     """For a trace: the statements of a round trip by their names. What was asked is not told."""
-    names = " ".join(statement.name for statement, _ in calls)
+    told = (statement.name for statement, _ in calls[:_TOLD_MAX])
+    names = " ".join(name for name in told if name not in {_BECOME.name, _BECOME_OWNER.name})
     return {"db.system.name": "postgresql", "db.query.summary": names}
 
 

@@ -113,21 +113,21 @@ def timeliness(instant: datetime, spoken_of: Sequence[Period]) -> float:
 
 
 def _nearness(instant: datetime, period: Period) -> float:
+    # In differences throughout: an instant near the ends of the calendar cannot be moved.
     length = period.end - period.start
-    gap = _gap(instant, period.start, period.end)
+    since = instant - period.start
+    gap = _gap(since, length)
     if period.yearly:
         offset = (instant.astimezone(UTC).year - period.start.year) * timedelta(days=365.25)
         shifts = (offset - timedelta(days=366), offset, offset + timedelta(days=366))
-        moved = [instant - shift for shift in shifts]
-        gap = min(_gap(one, period.start, period.end) for one in moved)
+        gap = min(_gap(since - shift, length) for shift in shifts)
         gap = max(gap - _DAY, timedelta(0)) if gap < 2 * _DAY else gap  # leap years
     return float(0.5 ** min(gap / length, 60.0))
 
 
-def _gap(instant: datetime, start: datetime, end: datetime) -> timedelta:
-    if instant < start:
-        return start - instant
-    return max(instant - end, timedelta(0)) if instant >= end else timedelta(0)
+def _gap(since: timedelta, length: timedelta) -> timedelta:
+    """How far outside a period lies what is so long after its start."""
+    return -since if since < timedelta(0) else max(since - length, timedelta(0))
 
 
 def _period(said: dict[str, str], today: datetime) -> Period:

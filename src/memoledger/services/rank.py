@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from itertools import count
+from typing import Final, NamedTuple, overload
 from uuid import UUID
 
 import numpy as np
@@ -77,13 +78,19 @@ class _Pool:
 
     @classmethod
     def of(cls, found: Candidates) -> _Pool:
-        dense = _numbers([row.dense for row in found.rows])
-        lexical = _numbers([row.lexical for row in found.rows])
-        ids, versions = [r.memory_id for r in found.rows], [r.version for r in found.rows]
-        return cls(ids, versions, dense, lexical, dense, lexical)
+        dense, lexical = found.dense, found.lexical
+        return cls(list(found.ids), list(found.versions), dense, lexical, dense, lexical)
 
     def order(self, scores: Numbers) -> list[int]:
         """Rows by their scores; equal ones by cosine, then by words, then as they were made."""
+        by_score = np.argsort(-scores)
+        sorted_scores = scores[by_score]
+        if not (sorted_scores[1:] == sorted_scores[:-1]).any():
+            best_first: list[int] = by_score.tolist()
+            return best_first
+        return self._order_of_equals(scores)
+
+    def _order_of_equals(self, scores: Numbers) -> list[int]:
         numbers = [one.int for one in self.ids]
         made = np.empty(len(numbers), dtype=np.intp)
         made[sorted(range(len(numbers)), key=numbers.__getitem__)] = np.arange(len(numbers))
@@ -101,7 +108,7 @@ async def rank(
     *,
     vector: Vector | None,
     terms: TermVector,
-) -> list[Ranked]:
+) -> Ranking:
     """Everything that was found, best first; in mode "hybrid" with neighbours that were missed.
 
     A single channel's order is that of its own scores. Otherwise this takes a round trip for the
@@ -112,7 +119,7 @@ async def rank(
     """
     now = query.now or query.as_of or context.clock.now()
     pool = _Pool.of(found)
-    if query.mode == "hybrid" and vector is not None and found.rows:
+    if query.mode == "hybrid" and vector is not None and found.ids:
         seen = await _look_around(context, scope, query, pool, vector, terms, now)
         _borrow(pool, query, seen, found)
         pool.evidence = _evidence(pool, query, seen, now)
@@ -129,17 +136,46 @@ async def rank(
     shown = scores
     if query.mode != "hybrid" and not (reranked or query.ranking.weighs):
         shown = _or_zero(pool.dense if query.mode == "dense" else pool.lexical)
-    given = shown.tolist()
-    scaled = (dense, lexical)
-    return [
-        Ranked(
-            pool.ids[row],
-            pool.versions[row],
-            given[row],
-            _parts(pool, query, scaled, row) if query.explain else None,
-        )
-        for row in pool.order(scores)
-    ]
+    return Ranking(pool, pool.order(scores), shown, (dense, lexical), query)
+
+
+class Ranking(Sequence[Ranked]):
+    """Memories in their order, best first; made as they are looked at, ten of hundreds mostly."""
+
+    def __init__(
+        self,
+        pool: _Pool,
+        order: list[int],
+        shown: Numbers,
+        scaled: tuple[Numbers, Numbers],
+        query: Query,
+    ) -> None:
+        self._pool = pool
+        self._order = order
+        self._shown = shown
+        self._scaled = scaled
+        self._query = query
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._order)
+
+    @overload
+    def __getitem__(self, place: int) -> Ranked: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Ranked]: ...
+
+    def __getitem__(self, place: int | slice) -> Ranked | list[Ranked]:
+        """The memory in a place, from 0, or those in several."""
+        if isinstance(place, slice):
+            return [self._at(row) for row in self._order[place]]
+        return self._at(self._order[place])
+
+    def _at(self, row: int) -> Ranked:
+        pool, query = self._pool, self._query
+        parts = _parts(pool, query, self._scaled, row) if query.explain else None
+        return Ranked(pool.ids[row], pool.versions[row], float(self._shown[row]), parts)
 
 
 def _parts(pool: _Pool, query: Query, scaled: tuple[Numbers, Numbers], row: int) -> Parts:
@@ -194,11 +230,11 @@ def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> N
     scores = _term_scores(seen, found)
     alone = scores.sum(axis=1)
     gains = term_scores_in_context(scores, around).sum(axis=1) - alone
-    rows = {one.int: row for row, one in enumerate(pool.ids)}
+    known = set(pool.ids)
     missed = [
         place
         for place, one in enumerate(seen)
-        if one.memory_id.int not in rows and _may_answer(query, one)
+        if one.memory_id not in known and _may_answer(query, one)
     ]
     pool.ids += [seen[place].memory_id for place in missed]
     pool.versions += [seen[place].version for place in missed]
@@ -212,11 +248,11 @@ def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> N
 
 def _places(pool: _Pool, seen: Sequence[Seen]) -> tuple[list[int], list[int]]:
     """Which of the seen are in the pool, and in which rows."""
-    rows = {one.int: row for row, one in enumerate(pool.ids)}
+    rows = dict(zip(pool.ids, count(), strict=False))
     found = [
         (place, row)
         for place, one in enumerate(seen)
-        if (row := rows.get(one.memory_id.int)) is not None and pool.versions[row] == one.version
+        if (row := rows.get(one.memory_id)) is not None and pool.versions[row] == one.version
     ]
     return [place for place, _ in found], [row for _, row in found]
 

@@ -1,8 +1,9 @@
 """The writer of receipts: takes them from recalls, and writes them in batches a moment later.
 
 A recall hands its receipt over in memory and answers. A background task writes what has come
-together after 0.2 seconds, or as soon as there are 200, each user's in transactions of their own:
-the database lets nobody write a receipt in another's name, this task included.
+together after 0.4 seconds, or as soon as there are 200, many users' in one transaction, in which it
+becomes one after the other: the database lets nobody write a receipt in another's name, this task
+included.
 
 None is dropped silently. A receipt that the database could not take is tried again for as long as
 the ledger is open; a recall that finds the queue full writes its own before it answers, or fails;
@@ -16,12 +17,13 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
 
-from memoledger.ledger.receipts import Receipts
+from memoledger.ledger.receipts import Batch, Receipts
 from memoledger.model.errors import (
     ConflictError,
     DataFolderFull,
@@ -36,7 +38,7 @@ from memoledger.model.receipts import FreshReceipt, ReceiptWords
 if TYPE_CHECKING:
     from memoledger.services.context import Scope
 
-FLUSH_AFTER_S: Final = 0.2
+FLUSH_AFTER_S: Final = 0.4
 BATCH_MAX: Final = 200
 QUEUE_MAX: Final = 10_000
 """Receipts waiting to be written: about 10 MB."""
@@ -54,8 +56,6 @@ _log = structlog.get_logger("memoledger")
 
 _LOGGING_MAY_FAIL: Final = contextlib.suppress(OSError, ValueError)
 """A full disk or a closed stream under the log must not cost a receipt that can be written."""
-
-Batch = list[FreshReceipt]
 
 
 class ReceiptWriter:
@@ -119,7 +119,7 @@ class ReceiptWriter:
         )
         waiting = len(self._queue)
         if waiting >= self._queue_max:
-            await self._write(fresh.principal, fresh.store_id, [fresh])
+            await self._write([Batch(fresh.principal, fresh.store_id, [fresh])])
             return hits
         self._queue.append(fresh)
         if not waiting:
@@ -188,44 +188,29 @@ class ReceiptWriter:
     async def _write_batch(self) -> int:
         """Write the first of the queue; they leave it once written or refused. How many."""
         count = min(len(self._queue), BATCH_MAX)
-        groups: dict[tuple[Principal, UUID], Batch] = {}
-        for place in range(count):
-            fresh = self._queue[place]
-            groups.setdefault((fresh.principal, fresh.store_id), []).append(fresh)
-        for number, ((principal, store_id), batch) in enumerate(groups.items(), start=1):
-            # Only the last commit waits for the disk, and takes those before it along.
-            await self._write_or_refuse(principal, store_id, batch, wait=number == len(groups))
+        for batches in _transactions(list(islice(self._queue, count))):
+            await self._write_or_refuse(batches)
         for _ in range(count):
             self._queue.popleft()
         return count
 
-    async def _write_or_refuse(
-        self, principal: Principal, store_id: UUID, batch: Batch, *, wait: bool
-    ) -> None:
-        """Write a user's batch; if that is refused, all of it but those that are refused alone."""
+    async def _write_or_refuse(self, batches: Sequence[Batch]) -> None:
+        """Write some batches; if that is refused, all of them but what is refused alone."""
         try:
-            await self._write(principal, store_id, batch, wait=wait)
+            await self._write(batches)
         except (
             Exception
         ) as error:  # a mistake of ours too: it must not hold up the others' receipts
             if _may_pass(error):
                 raise
-            if len(batch) == 1:
-                self._give_up(1, code=_code(error), receipt_id=str(batch[0].receipt_id))
-                return
-            for fresh in batch:
-                await self._write_or_refuse(principal, store_id, [fresh], wait=wait)
+            for smaller in _halved(batches):
+                await self._write_or_refuse(smaller)
+            if _count(batches) == 1:
+                [fresh] = batches[0].receipts
+                self._give_up(1, code=_code(error), receipt_id=str(fresh.receipt_id))
 
-    async def _write(
-        self,
-        principal: Principal,
-        store_id: UUID,
-        batch: Sequence[FreshReceipt],
-        *,
-        wait: bool = True,
-    ) -> None:
-        hashed = self._words == "hashed"
-        await self._receipts.write(principal, store_id, batch, hashed=hashed, wait=wait)
+    async def _write(self, batches: Sequence[Batch]) -> None:
+        await self._receipts.write(batches, hashed=self._words == "hashed")
 
     def _give_up(self, count: int, *, code: str, receipt_id: str | None = None) -> None:
         self.lost += count
@@ -233,6 +218,35 @@ class ReceiptWriter:
             _log.error(
                 "receipts_lost", count=count, code=code, receipt_id=receipt_id, lost=self.lost
             )
+
+
+def _transactions(receipts: Sequence[FreshReceipt]) -> list[list[Batch]]:
+    """What is written together: of each store the receipts of one user, in the stores' order."""
+    of_users: dict[UUID, dict[Principal, list[FreshReceipt]]] = {}
+    for fresh in receipts:
+        of_users.setdefault(fresh.store_id, {}).setdefault(fresh.principal, []).append(fresh)
+    stores = [
+        [Batch(principal, store_id, theirs) for principal, theirs in of_users[store_id].items()]
+        for store_id in sorted(of_users)
+    ]
+    return [[batch for batch in several if batch is not None] for several in zip_longest(*stores)]
+
+
+def _halved(batches: Sequence[Batch]) -> list[Sequence[Batch]]:
+    """The two halves of some batches, or of the receipts of one; nothing of one receipt."""
+    if len(batches) > 1:
+        middle = len(batches) // 2
+        return [batches[:middle], batches[middle:]]
+    [(principal, store_id, receipts)] = batches
+    if len(receipts) == 1:
+        return []
+    middle = len(receipts) // 2
+    halves = receipts[:middle], receipts[middle:]
+    return [[Batch(principal, store_id, half)] for half in halves]
+
+
+def _count(batches: Sequence[Batch]) -> int:
+    return sum(len(batch.receipts) for batch in batches)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from memoledger.ledger.receipts import Receipts
+from memoledger.ledger.receipts import Batch, Receipts
 from memoledger.model.errors import Forbidden, LedgerError
 from memoledger.model.ids import new_id
 from memoledger.model.principal import Principal
@@ -84,7 +84,7 @@ def asked_at(instant: datetime, store_id: UUID | None = None) -> FreshReceipt:
 async def write(ledger: Memoledger, *batch: FreshReceipt) -> None:
     receipts = ledger.application.context.ledger.receipts
     for fresh in batch:
-        await receipts.write(ALICE, fresh.store_id, [fresh], hashed=False)
+        await receipts.write([Batch(ALICE, fresh.store_id, [fresh])], hashed=False)
 
 
 def test_this_month_and_the_next_are_made_ahead(months: Months) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from memoledger.ledger.receipts import Batch
 from memoledger.model.errors import InvalidInput, NotFound
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -117,7 +118,7 @@ async def test_a_batch_that_is_sent_twice_is_kept_and_counted_once(
     [fresh] = writer._queue
     receipts = shared.application.context.ledger.receipts
     for _ in range(3):
-        await receipts.write(alice.principal, notes.id, [fresh], hashed=False)
+        await receipts.write([Batch(alice.principal, notes.id, [fresh])], hashed=False)
     await writer.flush()
     assert [receipt.id for receipt in (await alice.receipts()).receipts] == [fresh.receipt_id]
     assert (await notes.accesses([memory.id]))[memory.id].count == 1

@@ -98,7 +98,7 @@ async def test_the_past_still_shows_it(shared: Memoledger, notes: StoreHandle) -
 async def test_all_tenants_are_swept_and_only_what_is_due(
     shared: Memoledger, notes: StoreHandle, sql: Sql
 ) -> None:
-    expires = soon(100)
+    expires = soon(1_000)
     other = await (await shared.principal(tenant=f"{notes.id}", user="eve")).store("notes")
     due = [await store.remember("Tea", expires_at=expires) for store in (notes, other)]
     later = [await store.remember("Milk", expires_at=soon(10**7)) for store in (notes, other)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memoledger.model.times import Period, periods, timeliness
@@ -100,6 +100,8 @@ expressions = st.sampled_from(
 )
 
 
+@example("in May", datetime(9999, 12, 31, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC))
+@example("in May", datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 @given(expressions, instants, instants)
 def test_nearness_lies_between_0_and_1(question: str, now: datetime, instant: datetime) -> None:
     for period in periods(question, now):

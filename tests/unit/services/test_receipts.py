@@ -12,6 +12,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from memoledger.ledger.receipts import Batch
 from memoledger.model.errors import ConflictError, Forbidden, LedgerError, LedgerUnavailable
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Hits, Query
@@ -31,7 +32,8 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: dict[UUID, FreshReceipt] = {}
-        self.batches: list[tuple[Principal, int, bool, bool]] = []
+        self.transactions: list[list[tuple[Principal, int]]] = []
+        self.hashed: set[bool] = set()
         self.failures: list[Exception] = []
         self.refused: set[UUID] = set()
         self.changed = asyncio.Condition()
@@ -41,23 +43,20 @@ class Table:
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.rows) >= count)
 
-    async def write(
-        self,
-        principal: Principal,
-        store_id: UUID,
-        batch: Sequence[FreshReceipt],
-        *,
-        hashed: bool,
-        wait: bool = True,
-    ) -> None:
+    async def write(self, batches: Sequence[Batch], *, hashed: bool) -> None:
         await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop(0)
-        if self.refused & {fresh.receipt_id for fresh in batch}:
+        given = [fresh for batch in batches for fresh in batch.receipts]
+        if self.refused & {fresh.receipt_id for fresh in given}:
             raise Forbidden("no")
-        assert {(fresh.principal, fresh.store_id) for fresh in batch} == {(principal, store_id)}
-        self.rows |= {fresh.receipt_id: fresh for fresh in batch}
-        self.batches.append((principal, len(batch), hashed, wait))
+        stores = [batch.store_id for batch in batches]
+        assert stores == sorted(set(stores))
+        for principal, store_id, receipts in batches:
+            assert {(r.principal, r.store_id) for r in receipts} == {(principal, store_id)}
+        self.rows |= {fresh.receipt_id: fresh for fresh in given}
+        self.transactions.append([(batch.principal, len(batch.receipts)) for batch in batches])
+        self.hashed.add(hashed)
         async with self.changed:
             self.changed.notify_all()
 
@@ -79,9 +78,12 @@ def writer_on(table: Table, **options: Any) -> ReceiptWriter:
 
 
 async def recalled(
-    writer: ReceiptWriter, principal: Principal = ALICE, query: Query = QUERY
+    writer: ReceiptWriter,
+    principal: Principal = ALICE,
+    query: Query = QUERY,
+    store_id: UUID = STORE,
 ) -> UUID:
-    hits = await writer.keep(Scope(principal, STORE), query, Hits(timings_ms={"search": 1.0}))
+    hits = await writer.keep(Scope(principal, store_id), query, Hits(timings_ms={"search": 1.0}))
     assert hits.receipt_id is not None
     return hits.receipt_id
 
@@ -100,7 +102,7 @@ async def test_a_full_batch_does_not_wait_for_its_time(
     for _ in range(BATCH_MAX):
         await recalled(writer)
     await table.holds(BATCH_MAX)
-    assert [count for _, count, *_ in table.batches] == [BATCH_MAX]
+    assert table.transactions == [[(ALICE, BATCH_MAX)]]
 
 
 async def test_closing_writes_what_is_left(table: Table) -> None:
@@ -125,13 +127,23 @@ async def test_a_log_that_cannot_be_written_costs_no_receipt(
     assert (set(table.rows), writer.lost) == ({wanted}, 0)
 
 
-async def test_each_user_has_batches_of_their_own_and_only_the_last_waits_for_the_disk(
+async def test_one_transaction_takes_the_receipts_of_many_stores(
+    writer: ReceiptWriter, table: Table
+) -> None:
+    others = sorted(uuid4() for _ in range(3))
+    for store_id in (*others, *reversed(others)):
+        await recalled(writer, store_id=store_id)
+    await writer.flush()
+    assert table.transactions == [[(ALICE, 2)] * 3]
+
+
+async def test_users_of_one_store_have_transactions_of_their_own(
     writer: ReceiptWriter, table: Table
 ) -> None:
     for principal in (ALICE, BOB, ALICE):
         await recalled(writer, principal)
     await writer.flush()
-    assert table.batches == [(ALICE, 2, False, False), (BOB, 1, False, True)]
+    assert table.transactions == [[(ALICE, 2)], [(BOB, 1)]]
 
 
 async def test_words_alone_have_no_embedding_version(writer: ReceiptWriter, table: Table) -> None:
@@ -146,14 +158,14 @@ async def test_switched_off_it_keeps_nothing(table: Table) -> None:
     assert hits.receipt_id is None
     await writer.flush()
     await writer.aclose()
-    assert table.batches == []
+    assert table.transactions == []
 
 
 async def test_hashed_is_said_to_the_ledger(table: Table) -> None:
     writer = writer_on(table, words="hashed")
     await recalled(writer)
     await writer.aclose()
-    assert table.batches == [(ALICE, 1, True, True)]
+    assert table.hashed == {True}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +204,15 @@ async def test_what_is_refused_is_given_up_alone_and_aloud(
     assert (log["event"], log["log_level"], log["code"]) == ("receipts_lost", "error", "forbidden")
     assert log["receipt_id"] == str(made[2])
     assert "tea" not in repr(log)
+
+
+async def test_what_is_refused_among_several_stores(writer: ReceiptWriter, table: Table) -> None:
+    made = [await recalled(writer, store_id=uuid4()) for _ in range(5)]
+    table.refused = {made[1], made[4]}
+    with capture_logs() as logs:
+        await writer.flush()
+    assert set(table.rows) == set(made) - table.refused
+    assert {log["receipt_id"] for log in logs} == {str(one) for one in table.refused}
 
 
 async def test_a_mistake_of_ours_does_not_hold_up_the_others(

@@ -1,4 +1,5 @@
 -- name: write_receipts
+-- plan: once
 -- Writes a user's receipts of recalls in one store; what was written before is passed over, so that a
 -- batch may be sent again. A store that the user could read then and cannot read now makes them unproven.
 -- A trigger counts the accesses.
@@ -19,11 +20,8 @@ FROM json_to_recordset(%(receipts)s::json) AS r (
     scores double precision[], timings_ms jsonb)
 ON CONFLICT DO NOTHING
 
--- name: leave_to_a_later_commit
--- Has this transaction's commit not wait for the disk: a later one that does takes it along.
-SELECT set_config('synchronous_commit', 'off', true)
-
 -- name: introduce_salt
+-- plan: once
 -- Gives a user a salt for hashed questions, once.
 INSERT INTO memoledger.receipt_salts (tenant_id, user_id) VALUES (%(tenant)s, %(user)s)
 ON CONFLICT DO NOTHING

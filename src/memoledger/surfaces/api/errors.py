@@ -243,8 +243,10 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     }
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        # The framework names those of one operation; another one at the path may take others.
-        headers["Allow"] = ", ".join(service_of(request).methods_at(request.url.path))
+        # The framework names those of one operation; another one at the path may take others. What
+        # is mounted beside ours names its own.
+        methods = service_of(request).methods_at(request.url.path)
+        headers |= {"Allow": ", ".join(methods)} if methods else {}
     return as_response(problem, headers)
 
 
