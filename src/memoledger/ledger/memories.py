@@ -9,6 +9,7 @@ from uuid import UUID
 
 import numpy as np
 
+from memoledger.ledger.arrays import integer_array, uuid_array
 from memoledger.ledger.memory_rows import (
     Prepared,
     as_memory,
@@ -179,8 +180,8 @@ class Memories:
         """What tells the given versions (id and version) apart, by id; erased ones are left out."""
         params = {
             "store_id": store_id,
-            "memory_ids": [memory_id for memory_id, _ in versions],
-            "versions": [version for _, version in versions],
+            "memory_ids": uuid_array(memory_id for memory_id, _ in versions),
+            "versions": integer_array(version for _, version in versions),
             "embedding_version": embedding_version,
         }
         call = (_SQL["comparable_versions"], params)
@@ -241,8 +242,8 @@ class Memories:
         """The given versions that may still be shown, by id."""
         params = {
             "store_id": store_id,
-            "memory_ids": [memory_id for memory_id, _ in wanted],
-            "versions": [version for _, version in wanted],
+            "memory_ids": uuid_array(memory_id for memory_id, _ in wanted),
+            "versions": integer_array(version for _, version in wanted),
             "as_of": as_of,
         }
         [rows] = await self._sessions.run(principal, store_id, (_SQL["get_memories"], params))

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from memoledger.ledger.arrays import integer_array, uuid_array
 from memoledger.ledger.memory_rows import filter_params
 from memoledger.ledger.round_trip import Row
 from memoledger.ledger.sessions import Sessions
@@ -94,8 +95,8 @@ class Neighbours:
             **filter_params(query.filter),
             "store_id": store_id,
             "as_of": query.as_of,
-            "memory_ids": [memory_id for memory_id, _ in given],
-            "versions": [version for _, version in given],
+            "memory_ids": uuid_array(memory_id for memory_id, _ in given),
+            "versions": integer_array(version for _, version in given),
             "vector": HalfVector(vector),
             "embedding_version": embedding_version,
             "asked": terms,
@@ -115,8 +116,8 @@ class Neighbours:
         """Time, importance and accesses of the given versions, by id."""
         params = {
             "store_id": store_id,
-            "memory_ids": [memory_id for memory_id, _ in given],
-            "versions": [version for _, version in given],
+            "memory_ids": uuid_array(memory_id for memory_id, _ in given),
+            "versions": integer_array(version for _, version in given),
         }
         [rows] = await self._sessions.run(principal, store_id, (_SQL["standings"], params))
         return {memory_id: Standing(*known) for memory_id, *known in rows}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
 from typing import Final, NamedTuple, overload
 from uuid import UUID
 
@@ -121,8 +120,8 @@ async def rank(
     pool = _Pool.of(found)
     if query.mode == "hybrid" and vector is not None and found.ids:
         seen = await _look_around(context, scope, query, pool, vector, terms, now)
-        _borrow(pool, query, seen, found)
-        pool.evidence = _evidence(pool, query, seen, now)
+        at = _borrow(pool, query, seen, found)
+        pool.evidence = _evidence(len(pool.ids), query, [seen[place] for place in at], at, now)
     scores, dense, lexical = fused_scores(
         pool.around_dense if query.mode != "lexical" else np.full(len(pool.ids), np.nan),
         _or_zero(pool.around_lexical),
@@ -222,39 +221,38 @@ async def _look_around(  # noqa: PLR0917 - one stage of recall, private to it
     )
 
 
-def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> None:
-    """Add to the pool what stands around each, and the neighbours that may be an answer."""
+def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> dict[int, int]:
+    """Add to the pool what stands around each, and the neighbours that may be an answer.
+
+    Returns which of the seen are in the pool, by their places, and in which rows.
+    """
     around = _links(seen)
     dense = _numbers([one.dense for one in seen])
     cosines = cosines_in_context(dense, around)
     scores = _term_scores(seen, found)
     alone = scores.sum(axis=1)
     gains = term_scores_in_context(scores, around).sum(axis=1) - alone
-    known = set(pool.ids)
-    missed = [
-        place
-        for place, one in enumerate(seen)
-        if one.memory_id not in known and _may_answer(query, one)
-    ]
+    # By their numbers: an id computes its hash anew whenever it is looked up.
+    rows = {one.int: row for row, one in enumerate(pool.ids)}
+    places: dict[int, int] = {}
+    missed: list[int] = []
+    for place, one in enumerate(seen):
+        row = rows.get(one.memory_id.int)
+        if row is not None:
+            if pool.versions[row] == one.version:
+                places[place] = row
+        elif _may_answer(query, one):
+            places[place] = len(rows) + len(missed)
+            missed.append(place)
     pool.ids += [seen[place].memory_id for place in missed]
     pool.versions += [seen[place].version for place in missed]
     pool.dense = np.concatenate((pool.dense, dense[missed]))
     pool.lexical = np.concatenate((pool.lexical, alone[missed]))
     pool.around_dense, pool.around_lexical = pool.dense.copy(), _or_zero(pool.lexical)
-    places, at = _places(pool, seen)
-    pool.around_dense[at] = cosines[places]
-    pool.around_lexical[at] += gains[places]
-
-
-def _places(pool: _Pool, seen: Sequence[Seen]) -> tuple[list[int], list[int]]:
-    """Which of the seen are in the pool, and in which rows."""
-    rows = dict(zip(pool.ids, count(), strict=False))
-    found = [
-        (place, row)
-        for place, one in enumerate(seen)
-        if (row := rows.get(one.memory_id)) is not None and pool.versions[row] == one.version
-    ]
-    return [place for place, _ in found], [row for _, row in found]
+    which, at = list(places), list(places.values())
+    pool.around_dense[at] = cosines[which]
+    pool.around_lexical[at] += gains[which]
+    return places
 
 
 def _may_answer(query: Query, one: Seen) -> bool:
@@ -282,30 +280,34 @@ def _term_scores(seen: Sequence[Seen], found: Candidates) -> Numbers:
     return scores
 
 
-def _evidence(pool: _Pool, query: Query, seen: Sequence[Seen], now: datetime) -> dict[str, Numbers]:
+def _evidence(
+    size: int, query: Query, seen: Sequence[Seen], at: Mapping[int, int], now: datetime
+) -> dict[str, Numbers]:
     """What beside the two channels speaks for each; only what tells them apart.
 
     Those that were not looked at have none of it.
+
+    Args:
+        size: of the pool.
+        seen, at: those in the pool that were looked at, and the row of each.
     """
-    places, at = _places(pool, seen)
-    kept = [seen[place] for place in places]
-    asked_for = named(query.text, [one.speaker for one in kept if one.speaker])
+    asked_for = named(query.text, [one.speaker for one in seen if one.speaker])
     spoken_of = periods(query.text, now)
     quotes = max(len(quoted(query.text)), 1)
     given = {
         # What nobody said in particular, a note, may well be about whom the question names.
-        "named": [asked_for.get(one.speaker, 0.0) if one.speaker else 1.0 for one in kept]
+        "named": [asked_for.get(one.speaker, 0.0) if one.speaker else 1.0 for one in seen]
         if asked_for
         else [],
-        "timely": [_timely(one, spoken_of) for one in kept] if spoken_of else [],
-        "quoted": [one.quoted / quotes for one in kept],
-        "telling": [1.0 - one.asks for one in kept],
+        "timely": [_timely(one, spoken_of) for one in seen] if spoken_of else [],
+        "quoted": [one.quoted / quotes for one in seen],
+        "telling": [1.0 - one.asks for one in seen],
     }
     evidence = {}
     for name, values in given.items():
         if values and max(values) - min(values) >= APART_MIN:
-            evidence[name] = np.zeros(len(pool.ids))
-            evidence[name][at] = values
+            evidence[name] = np.zeros(size)
+            evidence[name][list(at.values())] = values
     return evidence
 
 

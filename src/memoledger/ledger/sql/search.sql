@@ -248,9 +248,10 @@ WITH dense AS MATERIALIZED (
           FROM memoledger.embeddings AS e
           WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
             AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
-            AND -(e.embedding <#> %(vector)s) >= %(min_similarity)s
           ORDER BY similarity DESC
           LIMIT 3 * %(candidates)s) AS n
+    -- Not before: a distance that two expressions ask for is computed twice.
+    WHERE n.similarity >= %(min_similarity)s
     GROUP BY n.owner_id, n.version
     ORDER BY similarity DESC, n.owner_id
     LIMIT %(candidates)s
