@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import socket
@@ -84,6 +85,9 @@ async def _serve(
         async with Memoledger.open(settings=settings) as ledger:
             await _warm(ledger.application.embedder)
             app = create_app(ledger.application, settings, development=development)
+            # What is there now stays: the collector need not look at it again with every request.
+            gc.collect()
+            gc.freeze()
             server = server_of(app, settings)
             serving = asyncio.create_task(server.serve([listener]))
             await started(server, serving)
