@@ -19,7 +19,7 @@ from memoledger.services.rank import Ranked, rank
 from memoledger.services.rerank import wants_reranking
 from memoledger.services.stores import get_store
 
-CANDIDATES_MIN: Final = 200
+CANDIDATES_MIN: Final = 100
 """Candidates of each channel that fusion looks at: more than the answer needs, because a memory
 that is middling in both channels can win."""
 

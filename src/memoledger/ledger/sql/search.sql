@@ -1,14 +1,24 @@
 -- fragment: current_words
 -- The best current memories by words, from the texts of a store: what is in the parentheses of `texts`, and
--- what follows from it up to `lexical`.
-    SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
-    FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
-      AND (t.expires_at IS NULL OR t.expires_at > now())
+-- what follows from it up to `lexical`. The texts are read once and not kept: those that match are
+-- gathered in arrays beside the count of all.
+    SELECT count(*)::double precision AS texts, greatest(avg(t.length), 1)::double precision AS mean_length,
+           array_agg(t.owner_id) FILTER (WHERE t.weights IS NOT NULL) AS owner_ids,
+           array_agg(t.version) FILTER (WHERE t.weights IS NOT NULL) AS versions,
+           array_agg(t.length) FILTER (WHERE t.weights IS NOT NULL) AS lengths,
+           array_agg(t.weights) FILTER (WHERE t.weights IS NOT NULL) AS weights
+    FROM (
+        SELECT t.owner_id, t.version, t.length, CASE WHEN t.weights <#> %(asked)s < 0 THEN t.weights END AS weights
+        FROM memoledger.term_vectors AS t
+        WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+          AND (t.expires_at IS NULL OR t.expires_at > now())
+        OFFSET 0
+    ) AS t
 ), matched AS MATERIALIZED (
-    SELECT x.owner_id, x.version, x.length, x.weights FROM texts AS x WHERE x.weights IS NOT NULL
+    SELECT k.owner_id, k.version, k.length, k.weights
+    FROM texts AS x, unnest(x.owner_ids, x.versions, x.lengths, x.weights) AS k (owner_id, version, length, weights)
 ), collection AS MATERIALIZED (
-    SELECT count(*)::double precision AS texts, greatest(avg(x.length), 1)::double precision AS mean_length
+    SELECT x.texts, x.mean_length
     FROM texts AS x
 ), rarity AS MATERIALIZED (
     SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf

@@ -2,10 +2,11 @@
 
 A thousand clients over a hundred tenants, who ask four times out of five and tell the fifth time,
 each with its tenant's key. The service is a process as users start it; the clients are in another.
-Three loads: a closed loop in which every client thinks for five seconds in the mean, an open loop
-of the same rate, and a closed loop without pauses, which shows what the service can do at most.
+Four loads: a closed loop in which every client thinks for five seconds in the mean, an open loop
+of the same rate, a closed loop without pauses, which shows what the service can do at most, and an
+open loop at half of that, which shows how fast it answers when it is not at its limits.
 
-Each load is also made without HTTP, by a third process that calls the Python API: the same
+Each of the first three is also made without HTTP, by a third process that calls the Python API: the same
 statements, the same model, the same receipts. That is the floor of the times and the ceiling of the
 rates. The two take turns. The generator's share of a core is told, because it has the same cores.
 """
@@ -129,7 +130,8 @@ async def http(place: Place, sizes: Sizes, say: Say, *, pgbouncer: str | None = 
         ours = await stack.enter_async_context(_generator({**plan, "url": url}, where))
         direct = await stack.enter_async_context(_generator({**plan, "url": None}, where))
         rows = await _loops(sizes, ours, direct, say)
-        rows += await _saturation(sizes, ours, direct, say)
+        most = await _saturation(sizes, ours, direct, say)
+        rows += [*most, *await _with_room(sizes, most[0].value, ours, say)]
         peak = service.memory_info().rss
     return [*rows, Row.of(("http", "the service"), "memory", float(peak), "bytes")]
 
@@ -176,6 +178,23 @@ async def _saturation(sizes: Sizes, ours: Generator, direct: Generator, say: Say
         Row.of(case, "recall p95", _percentile(_all(found, "recall_ms"), 95), "ms"),
         Row.of(case, "errors", float(sum(_errors(outcome) for outcome in found)), "count"),
         Row.of(case, "generator, of one core", busy, "fraction"),
+    ]
+
+
+async def _with_room(sizes: Sizes, most: float, ours: Generator, say: Say) -> list[Row]:
+    """What a service answers in that is asked for half of what it can do."""
+    order = Order("open", sizes.clients, sizes.seconds, warm_s=sizes.warm_s, rate=most / 2)
+    case = "http", "open loop, half of that rate"
+    say(case[1])
+    found = await ours.make(order)
+    return [
+        Row.of(case, "requests", found.per_second, "/s"),
+        *(
+            Row.of(case, f"{verb} p{p}", _percentile(getattr(found, f"{verb}_ms"), p), "ms")
+            for verb in ("recall", "remember")
+            for p in (50, 95, 99)
+        ),
+        Row.of(case, "errors", float(_errors(found)), "count"),
     ]
 
 

@@ -49,6 +49,8 @@ class Connection:
             raise HttpError(type(error).__name__) from None
 
     async def _post(self, path: str, body: bytes) -> bytes:
+        if self._reader is not None and self._reader.at_eof():
+            self.close()  # The service hangs up on who was silent for long.
         if self._writer is None or self._reader is None:
             self._reader, self._writer = await asyncio.open_connection(*self._place)
         head = (

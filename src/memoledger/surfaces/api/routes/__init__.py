@@ -17,13 +17,13 @@ from memoledger.surfaces.api.routes import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    health.router,
-    people.router,
-    receipts.router,
-    # The fixed paths below a store come before those with a name in them.
-    bulk.router,
+    # What is asked most comes first, and the fixed paths below a store before those with a name in them.
     recall.router,
+    bulk.router,
     memories.router,
     stores.router,
+    receipts.router,
+    people.router,
+    health.router,
 )
 """Every operation, in the order in which their paths are tried."""
