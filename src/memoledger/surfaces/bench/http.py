@@ -6,9 +6,10 @@ Four loads: a closed loop in which every client thinks for five seconds in the m
 of the same rate, a closed loop without pauses, which shows what the service can do at most, and an
 open loop at half of that, which shows how fast it answers when it is not at its limits.
 
-Each of the first three is also made without HTTP, by a third process that calls the Python API: the same
-statements, the same model, the same receipts. That is the floor of the times and the ceiling of the
-rates. The two take turns. The generator's share of a core is told, because it has the same cores.
+Each of the first three is also made without HTTP, by a third process that calls the Python API:
+the same statements, the same model, the same receipts. That is the floor of the times and the
+ceiling of the rates. The two take turns. The generator's share of a core is told, because it has
+the same cores.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from memoledger.surfaces.api.routes import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    # What is asked most comes first, and the fixed paths below a store before those with a name in them.
+    # What is asked most comes first, and the fixed paths below a store before those with a name
+    # in them.
     recall.router,
     bulk.router,
     memories.router,
