@@ -98,7 +98,10 @@ def check_rows(bench: str, rows: list[dict[str, Any]]) -> None:
             assert row["ratio"] == pytest.approx(row["value"] / row["floor"])
 
 
-@pytest.mark.parametrize("bench", list(CASES))
+@pytest.mark.parametrize(
+    "bench",
+    [pytest.param(one, marks=pytest.mark.slow) if one == "http" else one for one in CASES],
+)
 def test_every_benchmark_gives_rows(
     bench: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +124,7 @@ def test_every_benchmark_gives_rows(
         assert (found["errors"], found["receipts, of recalls"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_service_is_measured_through_pgbouncer(capsys: pytest.CaptureFixture[str]) -> None:
     if shutil.which("pgbouncer-prepared") is None:
         pytest.skip("there is no pgbouncer-prepared here; tools/get_pgbouncer.sh installs it")
