@@ -53,6 +53,19 @@ async def test_batches_are_answered_while_the_rest_is_on_its_way(
     assert (await alice.post(path, content=b"", headers=LINES)).text == ""
 
 
+async def test_outcomes_are_not_held_back_to_be_packed_and_exports_are_packed(
+    alice: httpx.AsyncClient, store: str
+) -> None:
+    body = b"".join(json.dumps({"content": f"number {n}"}).encode() + b"\n" for n in range(100))
+    taken = {**LINES, "accept-encoding": "gzip"}
+    outcomes = await alice.post(f"{store}/memories/bulk", content=body, headers=taken)
+    assert "content-encoding" not in outcomes.headers
+    assert len(told(outcomes)) == 100
+    exported = await alice.get(f"{store}/export", headers={"accept-encoding": "gzip"})
+    assert exported.headers["content-encoding"] == "gzip"
+    assert len(told(exported)) == 100
+
+
 async def test_what_may_not_be_written_is_refused_before_it_is_read(
     alice: httpx.AsyncClient, store: str
 ) -> None:

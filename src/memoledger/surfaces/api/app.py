@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
 
 from memoledger import __version__
 from memoledger.bootstrap import Application
@@ -30,6 +31,8 @@ GZIP_LEVEL: Final = 5
 GZIP_BYTES_MIN: Final = 1_024
 """Smaller answers are not worth packing."""
 
+_AS_WRITTEN: Final = ("/memories/bulk", "/import")
+
 _SENT: Final = (
     *("Authorization", "Content-Type", "If-Match", "If-None-Match", "Idempotency-Key"),
     *("X-Request-Id", DEVELOPMENT_TENANT, DEVELOPMENT_USER),
@@ -38,6 +41,20 @@ _READ: Final = (
     *("ETag", "Location", "Retry-After", "Server-Timing", "X-Request-Id"),
     "Idempotency-Replayed",
 )
+
+
+class Packed(GZipMiddleware):
+    """Packs answers for those who take gzip, but none whose lines have to arrive as written.
+
+    What packs holds back some kilobytes, and so would hold back the outcomes of many batches.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].endswith(_AS_WRITTEN):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(
@@ -117,7 +134,7 @@ def _handle_errors(app: FastAPI) -> None:
 
 def _surround(app: FastAPI, service: Service, settings: Settings) -> None:
     """The layers around the operations; what is added last is outermost."""
-    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
+    app.add_middleware(Packed, minimum_size=GZIP_BYTES_MIN, compresslevel=GZIP_LEVEL)
     origins = [origin.strip() for origin in settings.http_cors_origins.split(",") if origin.strip()]
     if origins:
         app.add_middleware(
