@@ -268,7 +268,7 @@ class Settings(BaseSettings):
         1_000, ge=0, le=100_000, description="Requests that may wait for their turn at that."
     )
     http_heavy_wait_s: float = Field(
-        5.0, ge=0, le=600, description="Seconds they wait before they are told to come back."
+        10.0, ge=0, le=600, description="Seconds they wait before they are told to come back."
     )
     http_streams_at_once: int = Field(
         8, ge=1, le=1_000, description="Bulk writes, imports and exports at the same time."
