@@ -16,7 +16,14 @@ from memoledger.client import wire
 from memoledger.client.problems import error_of, is_transient
 from memoledger.client.transport import Passing, Transport, as_json
 from memoledger.model import limits
-from memoledger.model.bulk import BulkReport, Item, Progress
+from memoledger.model.bulk import (
+    BulkReport,
+    Item,
+    Progress,
+    Tally,
+    each_of,
+    refuse_what_is_no_list,
+)
 from memoledger.model.checks import check_count
 from memoledger.model.errors import InvalidInput, LedgerUnavailable, MemoledgerError
 from memoledger.model.memory import Draft
@@ -55,21 +62,9 @@ async def remember_many(
     Raises:
         MemoledgerError: a batch could not be written, or not all of it; those before were.
     """
-    _refuse_what_is_no_list(items)
+    refuse_what_is_no_list(items)
     size = check_count("batch_size", batch_size, least=1, most=limits.BATCH_MAX)
-    kept: list[Item] = []
-    progress = Progress()
-
-    def note(settled: list[Item]) -> None:
-        nonlocal progress
-        progress = progress.plus(settled)
-        if on_items is None:
-            kept.extend(settled)
-        else:
-            on_items(settled)
-        if on_progress is not None:
-            on_progress(progress)
-
+    tally = Tally(on_progress, on_items)
     async for batch in _batches(items, size):
         done: dict[int, Item] = {}
         try:
@@ -78,8 +73,8 @@ async def remember_many(
         finally:
             # Whoever is interrupted is told what was acknowledged until then.
             if done:
-                note([done[position] for position in sorted(done)])
-    return BulkReport(progress, tuple(kept))
+                tally.note([done[position] for position in sorted(done)])
+    return tally.report
 
 
 async def _write(transport: Transport, path: str, batch: _Batch, done: dict[int, Item]) -> None:
@@ -143,7 +138,7 @@ async def _batches(
     """Batches of items, each checked as it is read: what it refers to may change after that."""
     batch = _Batch({}, [])
     position = 0
-    async for item in _iterate(items):
+    async for item in each_of(items):
         position += 1
         try:
             batch.lines[position] = as_json(wire.draft_body(Draft.of(item)))
@@ -155,23 +150,3 @@ async def _batches(
             await asyncio.sleep(0)
     if len(batch):
         yield batch
-
-
-async def _iterate(items: Iterable[Given] | AsyncIterable[Given]) -> AsyncIterator[Given]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
-
-
-def _refuse_what_is_no_list(items: object) -> None:
-    one_thing = isinstance(items, str | bytes | Mapping)
-    if one_thing or not isinstance(items, Iterable | AsyncIterable):
-        raise InvalidInput(
-            "items",
-            items,
-            "that is no list of memories",
-            remedy="Give drafts or mappings in a list, or a generator of them.",
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
@@ -18,6 +17,7 @@ from memoledger.model.context_pack import ContextItem, ContextPack, Source
 from memoledger.model.errors import InvalidInput, LedgerError
 from memoledger.model.memory import VERSION_MAX, CheckedDraft, Draft, Memory, Remembered
 from memoledger.model.pages import Page, StorePage
+from memoledger.model.plain import as_plain, camel, snake
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Filter, Hit, Hits, Parts, Query
 from memoledger.model.receipts import Accesses, Receipt, ReceiptHit, ReceiptPage
@@ -30,32 +30,10 @@ T = TypeVar("T")
 Json: TypeAlias = Any
 """What JSON can hold."""
 
-_LETTER: Final = re.compile(r"_([a-z])")
-_CAPITAL: Final = re.compile(r"[A-Z]")
-
-
-def camel(name: str) -> str:
-    """`store_id` as `storeId`."""
-    return _LETTER.sub(lambda found: found[1].upper(), name)
-
-
-def snake(name: str) -> str:
-    """`storeId` as `store_id`."""
-    return _CAPITAL.sub(lambda found: "_" + found[0].lower(), name)
-
-
-def plain(value: object) -> Json:
-    """A value as JSON has it: instants in ISO 8601, ids as text, tuples as lists."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
-
 
 def body_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Named values as the body of a request; None is left out."""
-    return {camel(name): plain(value) for name, value in given.items() if value is not None}
+    return {camel(name): as_plain(value) for name, value in given.items() if value is not None}
 
 
 def draft_body(draft: Draft) -> dict[str, Any]:
@@ -80,7 +58,7 @@ def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: getattr(checked, name) for name in changes if name != "embedding"}
     if changes.get("embedding") is not None:
         given["embedding"] = vector(changes["embedding"])
-    return {camel(name): plain(value) for name, value in given.items()}
+    return {camel(name): as_plain(value) for name, value in given.items()}
 
 
 def if_match(version: int | None) -> dict[str, str]:

@@ -11,7 +11,15 @@ from uuid import UUID
 from memoledger.ledger.memories import Identity, Known, identity_of
 from memoledger.ledger.memory_rows import Prepared
 from memoledger.model import limits
-from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
+from memoledger.model.bulk import (
+    BATCH_DEFAULT,
+    BulkReport,
+    Item,
+    Progress,
+    Tally,
+    each_of,
+    refuse_what_is_no_list,
+)
 from memoledger.model.checks import check_count
 from memoledger.model.errors import ConflictError, InvalidInput
 from memoledger.model.memory import CheckedDraft, Draft, Remembered
@@ -74,22 +82,11 @@ async def remember_many(
         EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written, those before
             were.
     """
-    _refuse_what_is_no_list(items)
+    refuse_what_is_no_list(items)
     size = check_count("batch_size", batch_size, least=1, most=limits.BATCH_MAX)
-    kept: list[Item] = []
-    progress = Progress()
+    tally = Tally(on_progress, on_items)
     told_of = 0
     writing: asyncio.Task[list[Item]] | None = None
-
-    def note(done: list[Item]) -> None:
-        nonlocal progress
-        progress = progress.plus(done)
-        if on_items is None:
-            kept.extend(done)
-        else:
-            on_items(done)
-        if on_progress is not None:
-            on_progress(progress)
 
     async def settle() -> None:
         nonlocal writing, told_of
@@ -98,9 +95,9 @@ async def remember_many(
         # Whoever interrupts this is told what was written: so the batch is written to its end.
         done = await asyncio.shield(writing)
         writing = None
-        note(done)
-        if progress.created - told_of >= STATISTICS_EVERY:
-            told_of = progress.created
+        tally.note(done)
+        if tally.progress.created - told_of >= STATISTICS_EVERY:
+            told_of = tally.progress.created
             await context.ledger.maintenance.refresh_statistics()
 
     try:
@@ -116,19 +113,8 @@ async def remember_many(
         if writing is not None:
             [last] = await asyncio.gather(writing, return_exceptions=True)
             if not isinstance(last, BaseException):
-                note(last)
-    return BulkReport(progress, tuple(kept))
-
-
-def _refuse_what_is_no_list(items: object) -> None:
-    one_thing = isinstance(items, str | bytes | Mapping)
-    if one_thing or not isinstance(items, Iterable | AsyncIterable):
-        raise InvalidInput(
-            "items",
-            items,
-            "that is no list of memories",
-            remedy="Give drafts or mappings in a list, or a generator of them.",
-        )
+                tally.note(last)
+    return tally.report
 
 
 async def _batches(
@@ -137,7 +123,7 @@ async def _batches(
     """Batches of items, each checked as it is read: what it refers to may change after that."""
     batch = _Batch([], [])
     position = 0
-    async for item in _iterate(items):
+    async for item in each_of(items):
         position += 1
         await let_others_run(position)
         try:
@@ -150,15 +136,6 @@ async def _batches(
             await asyncio.sleep(0)
     if batch.checked or batch.rejected:
         yield batch
-
-
-async def _iterate(items: Iterable[Given] | AsyncIterable[Given]) -> AsyncIterator[Given]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from memoledger.model.errors import (
     UnsupportedMedia,
     preview,
 )
-from memoledger.surfaces.api.names import camel
+from memoledger.model.plain import camel
 from memoledger.surfaces.api.render import to_json
 from memoledger.surfaces.api.service import service_of
 

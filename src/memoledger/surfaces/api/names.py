@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote_plus
 
 from memoledger.model.errors import Malformed
-
-_SEPARATOR: Final = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
-_HUMP: Final = re.compile(r"(?<=[A-Za-z0-9])([A-Z])")
-
-
-@lru_cache(maxsize=1_024)
-def camel(name: str) -> str:
-    """`external_id` as `externalId`; a name without underscores stays as it is."""
-    return _SEPARATOR.sub(lambda found: found[1].upper(), name)
-
-
-@lru_cache(maxsize=1_024)
-def snake(name: str) -> str:
-    """`externalId` as `external_id`."""
-    return _HUMP.sub(lambda found: f"_{found[1].lower()}", name)
+from memoledger.model.plain import camel, snake
 
 
 def with_snake_keys(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from starlette.responses import Response
 from memoledger.model.context_pack import ContextItem, ContextPack, Source
 from memoledger.model.keys import ApiKey, FreshKey, ordered
 from memoledger.model.memory import Memory, Remembered
+from memoledger.model.plain import camel
 from memoledger.model.recall import Hit, Hits, Parts
 from memoledger.model.receipts import Accesses, Receipt, ReceiptHit
 from memoledger.model.store import Grant, Store
 from memoledger.model.why import Why
-from memoledger.surfaces.api.names import camel
 
 Json = dict[str, Any]
 

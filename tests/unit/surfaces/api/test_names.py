@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memoledger.model.errors import Malformed
 from memoledger.model.memory import DRAFT_FIELDS
-from memoledger.surfaces.api.names import camel, camel_query, snake, with_snake_keys
-
-NAMES = st.from_regex(re.compile(r"[a-z][a-z0-9]{0,6}(_[a-z][a-z0-9]{0,6}){0,3}"), fullmatch=True)
-
-
-@given(NAMES)
-def test_either_case_leads_back_to_the_other(name: str) -> None:
-    assert snake(camel(name)) == name
-    assert camel(camel(name)) == camel(name)
-    assert snake(name) == name
+from memoledger.model.plain import camel, snake
+from memoledger.surfaces.api.names import camel_query, with_snake_keys
 
 
 def test_the_fields_of_a_draft_are_found_in_both_cases() -> None:

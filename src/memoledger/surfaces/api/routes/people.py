@@ -15,12 +15,12 @@ from memoledger.model.checks import check_instant
 from memoledger.model.errors import NotFound
 from memoledger.model.keys import ApiKey, ordered
 from memoledger.model.people import User
+from memoledger.model.plain import camel
 from memoledger.services.keys import create_key, list_keys, revoke_key
 from memoledger.services.people import list_users, no_such_tenant, note_user, own_tenant
 from memoledger.surfaces.api import answers, render
 from memoledger.surfaces.api.access import UserId, page_size
 from memoledger.surfaces.api.caller import caller_of
-from memoledger.surfaces.api.names import camel
 from memoledger.surfaces.api.once import Done, once
 from memoledger.surfaces.api.paging import opened, sealed
 from memoledger.surfaces.api.render import as_json
