@@ -291,13 +291,12 @@ class TestConnecting:
         async def remember(seconds: float) -> None:
             pauses.append(seconds)
 
-        monkeypatch.setattr(asyncio, "sleep", remember)
+        monkeypatch.setattr(connecting_module, "sleep", remember)
         monkeypatch.setattr(connecting_module, "PAUSE_FIRST_S", 1.0)
         with pytest.raises(LedgerUnavailable):
             await connect_with_retry(
                 f"host=127.0.0.1 port={free_port}", attempts=6, timeout_s=PATIENCE_S
             )
-        pauses = [pause for pause in pauses if pause > 0]
         bounds = [1, 2, 4, 5, 5]
         assert len(pauses) == len(bounds)
         assert all(bound / 2 <= pause <= bound for bound, pause in zip(bounds, pauses, strict=True))

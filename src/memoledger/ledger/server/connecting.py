@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 import re
+from asyncio import sleep, timeout
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ async def connect_with_retry(
             failure = _failure(error, target)
         if not isinstance(failure, LedgerUnavailable) or attempt + 1 == attempts:
             raise failure
-        await asyncio.sleep(_pause_s(attempt))
+        await sleep(_pause_s(attempt))
     raise InvalidInput(
         "attempts", attempts, "there is no connection without an attempt", remedy="Allow 1 or more."
     )
@@ -151,7 +151,7 @@ async def _connect(
     hosts = target.host.count(",") + 1
     # psycopg tries each host in turn and knows no limit below two seconds; ours is around all.
     limit = target.connect_timeout or str(max(2, math.ceil(timeout_s)))
-    async with asyncio.timeout(timeout_s * hosts):
+    async with timeout(timeout_s * hosts):
         # Nothing here runs often enough to be prepared, and a pooler may not keep what is.
         return await AsyncConnection.connect(
             conninfo, autocommit=True, connect_timeout=limit, prepare_threshold=None

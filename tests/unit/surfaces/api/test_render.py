@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from memoledger.model.context_pack import ContextItem, ContextPack, Source
+from memoledger.model.ids import new_id
 from memoledger.model.keys import ApiKey, FreshKey
 from memoledger.model.memory import Remembered
 from memoledger.model.recall import Hit, Hits, Parts
@@ -93,7 +94,7 @@ def test_answers_to_questions() -> None:
 
 def test_a_receipt() -> None:
     kept = Receipt(
-        id=uuid4(),
+        id=new_id(),
         user="ada",
         store_id=uuid4(),
         recorded_at=NOW,
