@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoledger.ledger.round_trip import Row
-
-Numbers = NDArray[np.float64]
+from memoledger.model.fusion import Numbers
 
 
 @dataclass(frozen=True, slots=True)

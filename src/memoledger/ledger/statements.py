@@ -67,15 +67,16 @@ def statements(aggregate: str) -> dict[str, Statement]:
     for kind, name, body in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
         if name in found or name in fragments:
             raise ValueError(f"{aggregate}.sql: {name} is defined twice")
+        whole = _completed(aggregate, body, fragments)
         if kind == "fragment":
-            fragments[name] = _parts(aggregate, name, body)[1]
+            fragments[name] = _parts(aggregate, name, whole)[1]
         else:
-            found[name] = _parse(aggregate, name, _completed(aggregate, body, fragments))
+            found[name] = _parse(aggregate, name, whole)
     return found
 
 
 def _completed(aggregate: str, body: str, fragments: dict[str, str]) -> str:
-    """A statement with the fragments that it includes; they stand above it in the file."""
+    """A statement or fragment with the fragments that it includes, which stand above it."""
     unknown = set(_INCLUDE.findall(body)) - fragments.keys()
     if unknown:
         raise ValueError(f"{aggregate}.sql: no fragment {', '.join(sorted(unknown))}")

@@ -94,6 +94,15 @@ def test_what_is_shared_takes_its_place(parsed: Callable[[str], dict[str, str]])
     assert found == {"one": "SELECT\n  a, b\nFROM t"}
 
 
+def test_what_is_shared_may_share(parsed: Callable[[str], dict[str, str]]) -> None:
+    found = parsed(
+        "-- fragment: key\n-- Its key.\n  a,\n\n"
+        "-- fragment: columns\n-- What is read.\n-- include: key\n  b\n\n"
+        "-- name: one\n-- Reads one.\nSELECT\n-- include: columns\nFROM t\n"
+    )
+    assert found == {"one": "SELECT\n  a,\n  b\nFROM t"}
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

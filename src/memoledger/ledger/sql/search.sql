@@ -1,3 +1,18 @@
+-- fragment: rarity
+-- How rare each of the question's terms is among a store's texts, and the question weighed by that: what
+-- stands between `collection` and `lexical`.
+), rarity AS MATERIALIZED (
+    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
+    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
+          FROM unnest(%(terms)s::integer[]) AS u (term)
+          OFFSET 0) AS a,
+         collection AS c,
+         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
+), question AS MATERIALIZED (
+    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
+    FROM rarity AS r
+
+
 -- fragment: current_words
 -- The best current memories by words, from the texts of a store: what is in the parentheses of `texts`, and
 -- what follows from it up to `lexical`. The texts are read once and not kept: those that match are
@@ -20,16 +35,7 @@
 ), collection AS MATERIALIZED (
     SELECT x.texts, x.mean_length
     FROM texts AS x
-), rarity AS MATERIALIZED (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
+-- include: rarity
 ), lexical AS MATERIALIZED (
     SELECT k.owner_id, k.version,
            -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
@@ -77,16 +83,7 @@
                AND (t.superseded_at IS NULL OR t.superseded_at > %(as_of)s::timestamptz)
                AND (t.expires_at IS NULL OR t.expires_at > %(as_of)s::timestamptz)
           END
-), rarity AS (
-    SELECT a.term, ln(1 + (c.texts - f.texts + 0.5) / (f.texts + 0.5)) AS idf
-    FROM (SELECT u.term, ('{' || u.term || ':1}/1000000000')::sparsevec AS alone
-          FROM unnest(%(terms)s::integer[]) AS u (term)
-          OFFSET 0) AS a,
-         collection AS c,
-         LATERAL (SELECT count(*)::double precision AS texts FROM matched AS k WHERE k.weights <#> a.alone < 0) AS f
-), question AS MATERIALIZED (
-    SELECT ('{' || string_agg(r.term || ':' || r.idf, ',' ORDER BY r.term) || '}/1000000000')::sparsevec AS weights
-    FROM rarity AS r
+-- include: rarity
 ), lexical AS MATERIALIZED (
     SELECT k.owner_id, k.version,
            -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
