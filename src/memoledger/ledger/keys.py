@@ -84,6 +84,11 @@ class Keys:
         _, rows = await self._run(caller, *calls)
         return _as_key(rows[0]) if rows else None
 
+    async def get(self, caller: Caller, key_id: UUID) -> ApiKey | None:
+        """A key; None if the caller manages no such key."""
+        [rows] = await self._run(caller, (_SQL["key_by_id"], {"key_id": key_id}))
+        return _as_key(rows[0]) if rows else None
+
     async def find(self, key_id: UUID, digest: bytes) -> ApiKey | None:
         """The key of that id and digest, if it is neither revoked nor expired; notes its use."""
         call = (_SQL["good_key"], {"key_id": key_id, "digest": digest})

@@ -127,6 +127,18 @@ async def list_keys(
     return KeyPage(page, str(page[-1].id) if len(found) > at_most else None)
 
 
+async def get_key(context: Context, caller: Caller, key_id: UUID | str) -> ApiKey:
+    """A key, one's own or with the scope admin another's.
+
+    Raises:
+        NotFound: there is no such key, or none that the caller manages.
+    """
+    found = await context.ledger.keys.get(caller, _as_key_id(key_id))
+    if found is None:
+        raise _no_such_key()
+    return found
+
+
 async def revoke_key(context: Context, caller: Caller, key_id: UUID | str) -> ApiKey:
     """Revoke a key, one's own or with the scope admin another's; a revoked one stays as it is.
 
@@ -136,12 +148,18 @@ async def revoke_key(context: Context, caller: Caller, key_id: UUID | str) -> Ap
     Raises:
         NotFound: there is no such key, or none that the caller manages.
     """
-    found = await context.ledger.keys.revoke(
-        caller, as_id("key", key_id, remedy="Give the key's id, as the list shows it.")
-    )
+    found = await context.ledger.keys.revoke(caller, _as_key_id(key_id))
     if found is None:
-        raise NotFound("There is no such key among yours.", remedy="List the keys you manage.")
+        raise _no_such_key()
     return found
+
+
+def _as_key_id(key_id: UUID | str) -> UUID:
+    return as_id("key", key_id, remedy="Give the key's id, as the list shows it.")
+
+
+def _no_such_key() -> NotFound:
+    return NotFound("There is no such key among yours.", remedy="List the keys you manage.")
 
 
 def _require_management(caller: Caller, user: str | None) -> None:

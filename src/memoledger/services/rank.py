@@ -342,7 +342,8 @@ async def _weighted(  # noqa: PLR0917 - one stage of recall, private to it
 
 
 def _numbers(values: Sequence[float | None]) -> Numbers:
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+    """The values, NaN where there is none."""
+    return np.array(values, dtype=float)
 
 
 def _or_zero(values: Numbers) -> Numbers:

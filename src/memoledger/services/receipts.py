@@ -203,9 +203,10 @@ class ReceiptWriter:
         ) as error:  # a mistake of ours too: it must not hold up the others' receipts
             if _may_pass(error):
                 raise
-            for smaller in _halved(batches):
-                await self._write_or_refuse(smaller)
-            if _count(batches) == 1:
+            halves = _halved(batches)
+            for half in halves:
+                await self._write_or_refuse(half)
+            if not halves:
                 [fresh] = batches[0].receipts
                 self._give_up(1, code=_code(error), receipt_id=str(fresh.receipt_id))
 
@@ -243,10 +244,6 @@ def _halved(batches: Sequence[Batch]) -> list[Sequence[Batch]]:
     middle = len(receipts) // 2
     halves = receipts[:middle], receipts[middle:]
     return [[Batch(principal, store_id, half)] for half in halves]
-
-
-def _count(batches: Sequence[Batch]) -> int:
-    return sum(len(batch.receipts) for batch in batches)
 
 
 def _may_pass(error: Exception) -> bool:

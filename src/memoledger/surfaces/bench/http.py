@@ -187,27 +187,19 @@ async def _with_room(sizes: Sizes, most: float, ours: Generator, say: Say) -> li
     order = Order("open", sizes.clients, sizes.seconds, warm_s=sizes.warm_s, rate=most / 2)
     case = "http", "open loop, half of that rate"
     say(case[1])
-    found = await ours.make(order)
-    return [
-        Row.of(case, "requests", found.per_second, "/s"),
-        *(
-            Row.of(case, f"{verb} p{p}", _percentile(getattr(found, f"{verb}_ms"), p), "ms")
-            for verb in ("recall", "remember")
-            for p in (50, 95, 99)
-        ),
-        Row.of(case, "errors", float(_errors(found)), "count"),
-    ]
+    return _rows(case, await ours.make(order))
 
 
-def _rows(case: tuple[str, str], found: Outcome, floor: Outcome) -> list[Row]:
-    rows = [Row.of(case, "requests", found.per_second, "/s", floor.per_second)]
+def _rows(case: tuple[str, str], found: Outcome, floor: Outcome | None = None) -> list[Row]:
+    """Requests, times, errors; beside those without HTTP, where these were made too."""
+    least = None if floor is None else floor.per_second
+    rows = [Row.of(case, "requests", found.per_second, "/s", least)]
     for verb in ("recall", "remember"):
-        ours, theirs = (getattr(outcome, f"{verb}_ms") for outcome in (found, floor))
-        if ours and theirs:
-            rows += [
-                Row.of(case, f"{verb} p{p}", _percentile(ours, p), "ms", _percentile(theirs, p))
-                for p in (50, 95, 99)
-            ]
+        ours = getattr(found, f"{verb}_ms")
+        theirs = ours if floor is None else getattr(floor, f"{verb}_ms")
+        for p in (50, 95, 99) if ours and theirs else ():
+            beside = None if floor is None else _percentile(theirs, p)
+            rows.append(Row.of(case, f"{verb} p{p}", _percentile(ours, p), "ms", beside))
     return [
         *rows,
         Row.of(case, "errors", float(_errors(found)), "count"),

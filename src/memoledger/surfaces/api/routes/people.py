@@ -12,11 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from memoledger.model.checks import check_instant
-from memoledger.model.errors import NotFound
 from memoledger.model.keys import ApiKey, ordered
 from memoledger.model.people import User
 from memoledger.model.plain import camel
-from memoledger.services.keys import create_key, list_keys, revoke_key
+from memoledger.services.keys import create_key, get_key, list_keys, revoke_key
 from memoledger.services.people import list_users, no_such_tenant, note_user, own_tenant
 from memoledger.surfaces.api import answers, render
 from memoledger.surfaces.api.access import UserId, page_size
@@ -117,15 +116,7 @@ async def create_api_key(request: Request, body: NewKey) -> Response:
         return _fresh(made)
 
     async def again(kept: Mapping[str, Any], status: int) -> Done:
-        everybody = caller.may("admin")
-        cursor: str | None = None
-        while True:
-            page = await list_keys(context, caller, everybody=everybody, limit=1_000, cursor=cursor)
-            for one in page.keys:
-                if str(one.id) == kept["id"]:
-                    return _fresh(one)
-            if (cursor := page.next_cursor) is None:
-                raise NotFound("There is no such key among yours.", remedy="List your keys.")
+        return _fresh(await get_key(context, caller, kept["id"]))
 
     return await once(request, act, again)
 

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 from memoledger.model.errors import InvalidInput
 from memoledger.surfaces.mcp.install.hosts import Host
-from memoledger.surfaces.mcp.install.json_edit import NotEditable, with_member
+from memoledger.surfaces.mcp.install.json_edit import with_member
+from memoledger.surfaces.mcp.install.members import NotEditable
 from memoledger.surfaces.mcp.install.toml_edit import table, with_table
 
 FILE_BYTES_MAX: Final = 67_108_864

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from memoledger.surfaces.mcp.install.members import NotEditable, value_at, with_value
+
 _SPACE: Final = re.compile(r"(?:[\s\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PLAIN: Final = re.compile(r'[^\s,:{}\[\]"/]+')
@@ -18,10 +20,6 @@ _INDENT: Final = re.compile(r"\{(?:[^\S\n]|//[^\n]*)*\n([ \t]+)\S")
 
 DEPTH_MAX: Final = 200
 """A file that nests deeper is no settings."""
-
-
-class NotEditable(ValueError):
-    """The text is no JSON, or another value stands where the member would go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +38,10 @@ def with_member(text: str, path: Sequence[str], value: object) -> str:
         NotEditable: that cannot be done safely.
     """
     before = parsed(text)
-    if _at(before, path) == value:
+    if value_at(before, path) == value:
         return text
     edited = _edited(text, path, value)
-    if parsed(edited) != _with(before, path, value):
+    if parsed(edited) != with_value(before, path, value, kind="object"):
         raise NotEditable("it is written in a way that cannot be changed safely")
     return edited
 
@@ -175,19 +173,3 @@ def _nested(path: Sequence[str], value: object) -> object:
     for key in reversed(path):
         value = {key: value}
     return value
-
-
-def _at(found: object, path: Sequence[str]) -> object:
-    for key in path:
-        if not isinstance(found, dict) or key not in found:
-            return None
-        found = found[key]
-    return found
-
-
-def _with(found: dict[str, Any], path: Sequence[str], value: object) -> dict[str, Any]:
-    head, *rest = path
-    inner = found.get(head, {})
-    if rest and not isinstance(inner, dict):
-        raise NotEditable(f"{head!r} in it is no object")
-    return {**found, head: _with(inner, rest, value) if rest else value}

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from memoledger.surfaces.mcp.install.json_edit import NotEditable
+from memoledger.surfaces.mcp.install.members import NotEditable, value_at, with_value
 
 _HEADER: Final = re.compile(r"\s*\[")
 
@@ -23,7 +23,7 @@ def with_table(text: str, path: Sequence[str], values: Mapping[str, Any]) -> str
         NotEditable: that cannot be done safely.
     """
     before = _parsed(text)
-    if _at(before, path) == values:
+    if value_at(before, path) == values:
         return text
     edited = _without(text, path)
     separator = "" if not edited.strip() else "\n" if edited.endswith("\n") else "\n\n"
@@ -32,7 +32,7 @@ def with_table(text: str, path: Sequence[str], values: Mapping[str, Any]) -> str
         after = tomllib.loads(edited)
     except tomllib.TOMLDecodeError:
         after = {}
-    if after != _with(before, path, values):
+    if after != with_value(before, path, dict(values), kind="table"):
         raise NotEditable("it is written in a way that cannot be changed safely")
     return edited
 
@@ -84,21 +84,3 @@ def _trailing(dropping: Sequence[str] | None) -> list[str]:
     while first and (not lines[first - 1].strip() or lines[first - 1].lstrip().startswith("#")):
         first -= 1
     return lines[first:]
-
-
-def _at(found: object, path: Sequence[str]) -> object:
-    for key in path:
-        if not isinstance(found, dict) or key not in found:
-            return None
-        found = found[key]
-    return found
-
-
-def _with(
-    found: Mapping[str, Any], path: Sequence[str], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    head, *rest = path
-    inner = found.get(head, {})
-    if rest and not isinstance(inner, dict):
-        raise NotEditable(f"{head!r} in it is no table")
-    return {**found, head: _with(inner, rest, values) if rest else dict(values)}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoledger.surfaces.mcp.install.json_edit import NotEditable, parsed, with_member
+from memoledger.surfaces.mcp.install.json_edit import parsed, with_member
+from memoledger.surfaces.mcp.install.members import NotEditable
 
 PATH = ("servers", "memoledger")
 ENTRY = {"command": "/bin/memoledger", "args": ["mcp"]}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoledger.surfaces.mcp.install.json_edit import NotEditable
+from memoledger.surfaces.mcp.install.members import NotEditable
 from memoledger.surfaces.mcp.install.toml_edit import with_table
 
 PATH = ("mcp_servers", "memoledger")
