@@ -23,6 +23,8 @@ LOCKED := $(VENV)/.locked-$(PLACE)
 INSTALLED := $(VENV)/.installed-$(PLACE)
 
 PYTEST := $(BIN)/python -m pytest
+# A process for each core, four at most; each has a server of its own, and takes whole files of tests.
+SPREAD := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 ##@ To use it
 
@@ -43,15 +45,15 @@ dev: $(INSTALLED) ## Make the environment: .venv, with exactly what requirements
 
 .PHONY: test
 test: $(INSTALLED) ## Run the tests, without the slow ones (ARGS="-k recall" for some)
-	@$(PYTEST) -m "not slow" $(ARGS)
+	@$(PYTEST) $(SPREAD) -m "not slow" $(ARGS)
 
 .PHONY: test-all
 test-all: $(INSTALLED) ## Run all the tests
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(SPREAD) $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(INSTALLED) ## Run the slow tests only
-	@$(PYTEST) -m slow $(ARGS)
+	@$(PYTEST) $(SPREAD) -m slow $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## Check format, lint, types, import contracts and documentation

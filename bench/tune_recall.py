@@ -175,6 +175,7 @@ def kept(context: Context) -> Context:
         ledger=replace(ledger, memories=KeptMemories(context.ledger.sessions)),
         preparer=KeptPreparer(context.preparer),
         clock=StillClock(context.clock.now()),
+        embedders=None,
     )
 
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +127,58 @@ async def ledger(database: Database, embedder: LocalEmbedder) -> AsyncIterator[M
     """An open ledger in the test's database."""
     async with Memoledger.open(settings=database.settings(), embedder=embedder) as opened:
         yield opened
+
+
+class RedisServer:
+    """A Redis of a test's own, on a socket in a folder of its own; tools/get_redis.sh installs it.
+
+    Args:
+        folder: short, for the socket's sake.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{self._socket}?db=0"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        folder = str(self._socket.parent)
+        options = ["--port", "0", "--unixsocket", str(self._socket), "--dir", folder]
+        self._process = subprocess.Popen(
+            ["redis-server", *options, "--save", "", "--maxmemory", "64mb"],
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(200):
+            with socket.socket(socket.AF_UNIX) as trying, contextlib.suppress(OSError):
+                trying.connect(str(self._socket))
+                return
+            time.sleep(0.05)
+        raise TimeoutError("redis-server did not start")
+
+    def stop(self) -> None:
+        """Kill it. Safe to call twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def send(self, signal_number: int) -> None:
+        """Send it a signal, SIGSTOP for example."""
+        assert self._process is not None
+        self._process.send_signal(signal_number)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis of this test's own."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (tools/get_redis.sh)")
+    with tempfile.TemporaryDirectory(prefix="memoledger-redis-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -155,6 +155,15 @@ ROWS: dict[str, list[Panel]] = {
             },
         ),
         Panel(
+            "Rows that wait to be embedded, and the age of the oldest",
+            "short",
+            {
+                "{{state}}": 'max by (state) (memoledger_queue_depth{instance=~"$instance"})',
+                "age, s": 'max (memoledger_queue_age_seconds{instance=~"$instance"})',
+                "{{outcome}}, a second": rate("memoledger_queue_rows_total", "outcome"),
+            },
+        ),
+        Panel(
             "Keys known from a moment ago",
             "percentunit",
             {"hits": part("memoledger_credentials_total", 'cache="hit"')},

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memoledger.model.context_pack import ContextPack
+    from memoledger.model.document import Chunk, Document, DocumentDraft, Learned
     from memoledger.model.errors import (
         ConflictError,
         EmbedderError,
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Chunk",
     "ConflictError",
     "ContextPack",
+    "Document",
+    "DocumentDraft",
     "Draft",
     "EmbedderError",
     "Filter",
     "Forbidden",
     "Hit",
     "InvalidInput",
+    "Learned",
     "LedgerError",
     "LedgerUnavailable",
     "Memoledger",
@@ -48,10 +53,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Chunk": "memoledger.model.document",
     "ContextPack": "memoledger.model.context_pack",
+    "Document": "memoledger.model.document",
+    "DocumentDraft": "memoledger.model.document",
     "Draft": "memoledger.model.memory",
     "Filter": "memoledger.model.recall",
     "Hit": "memoledger.model.recall",
+    "Learned": "memoledger.model.document",
     "Memoledger": "memoledger.surfaces.python.memoledger",
     "Memory": "memoledger.model.memory",
     "Remembered": "memoledger.model.memory",

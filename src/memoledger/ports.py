@@ -5,14 +5,18 @@ Services take adapters through these protocols; only `bootstrap` knows the imple
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memoledger.model.artifact import StoredObject, StoreStatistics
+from memoledger.model.caching import CacheStatistics
 from memoledger.model.caller import Caller
+from memoledger.model.document import Extracted, Piece
 from memoledger.model.embedding import EmbeddingVersion
 
 Vectors = NDArray[np.float32]
@@ -117,9 +121,155 @@ class TokenVerifier(Protocol):
         ...
 
 
+class Artifacts(Protocol):
+    """Where raw sources are kept: a folder, or a bucket of an object store.
+
+    It knows keys and bytes, nothing else; what a key stands for is in the ledger.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which one, for people; without credentials."""
+        ...
+
+    @property
+    def statistics(self) -> StoreStatistics:
+        """What it was asked to do."""
+        ...
+
+    async def put(self, key: str, pieces: AsyncIterable[bytes]) -> None:
+        """Write an object: whole or not at all, and lasting when this returns.
+
+        An error of `pieces` ends it, and is raised as it is. Memory is bounded, however many
+        pieces come.
+
+        Raises:
+            ArtifactError: the object store failed or refused.
+        """
+        ...
+
+    def read(self, key: str) -> AsyncGenerator[bytes]:
+        """The bytes of an object, in pieces of at most some megabytes.
+
+        Raises:
+            ArtifactMissing: there is none.
+            ArtifactError: the object store failed or refused.
+        """
+        ...
+
+    async def size(self, key: str) -> int | None:
+        """How many bytes an object has; None if there is none.
+
+        Raises:
+            ArtifactError: the object store failed or refused.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error.
+
+        Raises:
+            ArtifactError: the object store failed or refused.
+        """
+        ...
+
+    def list(self, prefix: str) -> AsyncGenerator[StoredObject]:
+        """Every object whose key begins with `prefix`, which ends with a slash.
+
+        Raises:
+            ArtifactError: the object store failed or refused.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections. Safe to call twice."""
+        ...
+
+
+class Cache(Protocol):
+    """Keeps bytes for a while, or does not. Nobody may rely on it, and nothing it does raises.
+
+    What it gives back may be anything: whoever reads it verifies it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which one, for people; without credentials."""
+        ...
+
+    @property
+    def statistics(self) -> CacheStatistics:
+        """What it has done, and how it is."""
+        ...
+
+    async def get(self, keys: Sequence[str]) -> list[bytes | None]:
+        """What is kept under each of `keys`, in their order; None for nothing, or no answer."""
+        ...
+
+    async def set(self, key: str, value: bytes, *, ttl_s: float) -> None:
+        """Keep a value for at most `ttl_s` seconds, if there is room."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> bool:
+        """Forget what is kept under `keys`; False if that is not certain."""
+        ...
+
+    async def check(self) -> bool:
+        """Whether it answers now."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections. Safe to call twice."""
+        ...
+
+
 class Clock(Protocol):
     """Where Python code reads the time; the ledger's own timestamps are PostgreSQL's."""
 
     def now(self) -> datetime:
         """The present instant, timezone-aware, in UTC."""
+        ...
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Cuts the text of a document into pieces that are found by themselves.
+
+    It computes and never waits for anything, so it is no coroutine: services call it in a thread.
+    """
+
+    @property
+    def name(self) -> str:
+        """The method and its sizes; a document's lineage tells by which it was split."""
+        ...
+
+    def split(self, text: str, media_type: str) -> list[Piece]:
+        """The pieces of `text` in their order; a blank text has none.
+
+        For every piece `text[piece.start:piece.end] == piece.text` and it has a visible character;
+        starts ascend, neighbours may overlap. The same text always gives the same pieces.
+        """
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Finds the text in a source of any format that is supported.
+
+    Like a splitter it is called in a thread, but it does read files.
+    """
+
+    def read(self, source: bytes | Path, media_type: str | None, name: str | None) -> Extracted:
+        """What can be read in `source`.
+
+        Args:
+            source: the bytes, or the file that holds them.
+            media_type: what it is; None to find out.
+            name: its file name, which tells the format where nothing else does, and which errors
+                name.
+
+        Raises:
+            UnreadableSource: the format is not known, or the source is broken, hostile or too
+                large.
+        """
         ...

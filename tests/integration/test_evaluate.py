@@ -136,6 +136,18 @@ async def test_who_and_when_and_the_text_as_it_is_are_remembered(
     assert first.occurred_at.isoformat() == "2023-05-08T13:56:00+00:00"
 
 
+def test_texts_can_be_learned_as_documents(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.json"
+    options = ["--as", "documents", "--json", "--report", str(report)]
+    assert main.run(["eval", "retrieval", str(folder), *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["memories"], found["queries"]) == (5, 3)
+    assert found["modes"]["hybrid"]["by_category"]["objects"]["recall@5"] == 1.0
+    assert json.loads(report.read_text("utf-8"))["made"]["as"] == "documents"
+
+
 def test_modes_and_questions_can_be_chosen(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

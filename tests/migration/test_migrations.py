@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,36 +40,6 @@ UNION ALL
 SELECT name, checksum, applied_at::text FROM memoledger_system.migrations
 ORDER BY 1, 2, 3
 """
-
-
-@pytest.fixture(scope="module")
-def bare() -> Iterator[EmbeddedServer]:
-    """A server of this module's own, without our roles."""
-    with EmbeddedServer.temporary() as server:
-        yield server
-
-
-@pytest.fixture
-def empty(bare: EmbeddedServer) -> Iterator[str]:
-    """The administrator's way into an empty database."""
-    with new_database(bare) as conninfo:
-        yield conninfo
-
-
-class new_database:  # noqa: N801 - reads as the function it stands for
-    """An empty database for as long as the block runs; gives its connection string."""
-
-    def __init__(self, server: EmbeddedServer) -> None:
-        self.server, self.name = server, f"migration_{uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        with psycopg.connect(self.server.conninfo(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {self.name} TEMPLATE template0 ENCODING 'UTF8'")
-        return self.server.conninfo(database=self.name)
-
-    def __exit__(self, *_: object) -> None:
-        with psycopg.connect(self.server.conninfo(), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
 
 
 @asynccontextmanager
@@ -270,97 +238,6 @@ class TestFailing:
         )
 
 
-MIGRATOR = """
-import asyncio, sys, psycopg
-from memoledger.ledger.embedding_versions import declare_embedding_version
-from memoledger.ledger.migrate import apply_migrations, pending_migrations, prepare_database
-from memoledger.model.embedding import EmbeddingVersion
-
-async def migrate(conninfo):
-    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        print("ready", flush=True)
-        sys.stdin.readline()
-        done = []
-        if await pending_migrations(connection):
-            await prepare_database(connection, embedded=True)
-            done = await apply_migrations(connection)
-        number = await declare_embedding_version(connection, EmbeddingVersion("m", 3))
-        print(",".join(done), number, sep=";", flush=True)
-
-for conninfo in sys.argv[1:]:
-    asyncio.run(migrate(conninfo))
-"""
-
-
-class Migrators:
-    """Processes that migrate databases one after the other, each at the same moment."""
-
-    def __init__(self, *plans: list[str]) -> None:
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", MIGRATOR, *plan],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for plan in plans
-        ]
-
-    def __enter__(self) -> Migrators:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self.processes:
-            process.kill()
-            process.communicate()
-
-    def go(self) -> list[tuple[list[str], int]]:
-        """Let each migrate its next database; what each applied, and the number it declared."""
-        for process in self.processes:
-            assert self.line(process) == "ready"
-        for process in self.processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        answers = [self.line(process).split(";") for process in self.processes]
-        return [(names.split(",") if names else [], int(number)) for names, number in answers]
-
-    def line(self, process: subprocess.Popen[str]) -> str:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        assert line, process.communicate()[1]
-        return line
-
-
-class TestTogether:
-    """Processes that open a new ledger at the same moment."""
-
-    def test_in_one_database_each_migration_is_applied_once(self, bare: EmbeddedServer) -> None:
-        with (
-            new_database(bare) as one,
-            new_database(bare) as two,
-            new_database(bare) as three,
-            Migrators(*[[one, two, three]] * 3) as migrators,
-        ):
-            for conninfo in (one, two, three):
-                results = migrators.go()
-                assert sorted(name for names, _ in results for name in names) == NAMES
-                assert {number for _, number in results} == {1}
-                noted = asked(conninfo, "SELECT name FROM memoledger_system.migrations ORDER BY 1")
-                assert [name for (name,) in noted] == NAMES
-
-    def test_in_two_databases_of_a_server_that_has_no_roles_yet(self) -> None:
-        """Roles belong to the server: both make them."""
-        with (
-            EmbeddedServer.temporary() as server,
-            new_database(server) as one,
-            new_database(server) as two,
-            Migrators([one], [two]) as migrators,
-        ):
-            assert [names for names, _ in migrators.go()] == [NAMES, NAMES]
-
-
 class TestRights:
     """On a server that somebody else runs."""
 
@@ -398,3 +275,76 @@ class TestRights:
                 "INSERT INTO memoledger.tenants (tenant_id, created_by) VALUES ('acme', 'alice')"
             )
             assert done.rowcount == 1
+
+
+class TestEmbeddingStates:
+    """Ledgers of before, whose versions were declared by whoever opened them."""
+
+    async def declared(
+        self, conninfo: str, monkeypatch: pytest.MonkeyPatch, vectors: dict[str, int]
+    ) -> None:
+        """A ledger as it was, with versions that have so many vectors, then migrated."""
+        shipped = shipped_migrations()
+        shipping(monkeypatch, *(one for one in shipped if one.name < "0016"))
+        await migrated(conninfo)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute("SET ROLE memoledger_owner")
+            for name, count in vectors.items():
+                connection.execute(
+                    "SELECT memoledger_system.declare_embedding_version(%s, 'm', 3, '{}')", (name,)
+                )
+                connection.execute(
+                    "INSERT INTO memoledger.embeddings (tenant_id, store_id, embedding_version,"
+                    " family, owner_id, version, view, recorded_at, embedding)"
+                    " SELECT 'acme', gen_random_uuid(), embedding_version, 'memory',"
+                    "        gen_random_uuid(), 1, 'body', now(), '[1,0,0]'"
+                    " FROM memoledger_system.embedding_versions, generate_series(1, %s)"
+                    " WHERE name = %s",
+                    (count, name),
+                )
+        shipping(monkeypatch, *shipped)
+        await migrated(conninfo)
+
+    @pytest.mark.parametrize(
+        ("vectors", "serving"),
+        [({}, None), ({"a": 0}, "a"), ({"a": 3, "b": 1}, "a"), ({"a": 0, "b": 0}, "b")],
+    )
+    async def test_the_one_with_the_most_vectors_serves(
+        self,
+        empty: str,
+        monkeypatch: pytest.MonkeyPatch,
+        vectors: dict[str, int],
+        serving: str | None,
+    ) -> None:
+        await self.declared(empty, monkeypatch, vectors)
+        found = asked(empty, "SELECT name, state FROM memoledger_system.embedding_versions")
+        assert dict(found) == {
+            name: "serving" if name == serving else "filling" for name in vectors
+        }
+
+    async def test_only_one_serves(self, empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        await self.declared(empty, monkeypatch, {"a": 1, "b": 0})
+        with (
+            psycopg.connect(empty, autocommit=True) as connection,
+            pytest.raises(psycopg.errors.UniqueViolation),
+        ):
+            connection.execute(
+                "UPDATE memoledger_system.embedding_versions SET state = 'serving',"
+                " served_at = now()"
+            )
+
+    async def test_a_retired_one_cannot_serve(
+        self, empty: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await self.declared(empty, monkeypatch, {"a": 1, "b": 0})
+        with psycopg.connect(empty, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE memoledger_system.embedding_versions SET state = 'retired',"
+                " retired_at = now() WHERE name = 'b'"
+            )
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                connection.execute(
+                    "SELECT memoledger_system.serve_embedding_version(2, 'previous')"
+                )
+        found = asked(empty, "SELECT name, state FROM memoledger_system.embedding_versions")
+        assert dict(found) == {"a": "serving", "b": "retired"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +21,12 @@ from memoledger.client import principal as _principal
 from memoledger.client import store as _store
 from memoledger.model.bulk import BATCH_DEFAULT, BulkReport, Item, Progress
 from memoledger.model.context_pack import FOLD, ContextPack, CountTokens
+from memoledger.model.document import ChunkPage, Document, DocumentPage, Learned
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.pages import Page, StorePage
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Hits, Mode
+from memoledger.model.queue import Wait
+from memoledger.model.recall import Family, Hits, Mode
 from memoledger.model.receipts import Accesses, Receipt, ReceiptPage
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
@@ -40,6 +43,169 @@ class StoreHandle:
     def details(self) -> Store:
         """The store as the ledger holds it."""
         return self._handle.details
+
+    def learn(
+        self,
+        source: str,
+        source_id: str,
+        *,
+        content: str | None = None,
+        data: bytes | None = None,
+        file: Path | str | None = None,
+        title: str | None = None,
+        summary: str | None = None,
+        type: str | None = None,
+        state: str | None = None,
+        author: Mapping[str, Any] | str | None = None,
+        tags: Sequence[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        occurred_at: datetime | str | None = None,
+        media_type: str | None = None,
+        observations: Sequence[Draft | Mapping[str, Any]] = (),
+        wait: Wait = "searchable",
+        on_chunks: Callable[[int, int], None] | None = None,
+    ) -> Learned:
+        """Learn a document from its text, its bytes or its file; see `DocumentDraft`.
+
+        The identity is `source` and `source_id`. The same content again changes nothing
+        (`outcome="unchanged"`); changed content is a new version (`"updated"`), in which chunks
+        that are the same keep their id and their vectors.
+
+        Args:
+            content, data, file: exactly one of them.
+            observations: memories that the document yields, written with it.
+            wait: "searchable" to embed new chunks first, "durable" to leave that to workers.
+            on_chunks: called once the new chunks are embedded, with (done, of).
+
+        Raises:
+            InvalidInput: a field is wrong; nothing was written.
+            UnreadableSource: the source cannot be read; nothing was written.
+            EmbedderError, ArtifactError: the model or the object store failed; nothing was written.
+            Forbidden: this principal may not write the store.
+        """
+        return self._portal.call(
+            lambda: self._handle.learn(
+                source,
+                source_id,
+                content=content,
+                data=data,
+                file=file,
+                title=title,
+                summary=summary,
+                type=type,
+                state=state,
+                author=author,
+                tags=tags,
+                metadata=metadata,
+                occurred_at=occurred_at,
+                media_type=media_type,
+                observations=observations,
+                wait=wait,
+                on_chunks=on_chunks,
+            )
+        )
+
+    def document(
+        self,
+        document_id: UUID | str,
+        *,
+        as_of: datetime | str | None = None,
+        version: int | None = None,
+    ) -> Document:
+        """The version of a document that is current, was at `as_of`, or has that number.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._portal.call(
+            lambda: self._handle.document(document_id, as_of=as_of, version=version)
+        )
+
+    def documents(
+        self,
+        *,
+        source: str | None = None,
+        types: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        as_of: datetime | str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> DocumentPage:
+        """A page of documents in the order of their making; `next_cursor` leads to the next page.
+
+        Args:
+            types, tags, since, until, metadata: see `Filter`; here they are about documents.
+            limit: 1 to 1,000.
+        """
+        return self._portal.call(
+            lambda: self._handle.documents(
+                source=source,
+                types=types,
+                tags=tags,
+                since=since,
+                until=until,
+                metadata=metadata,
+                as_of=as_of,
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    def document_history(self, document_id: UUID | str) -> list[Document]:
+        """Every version of a document, oldest first.
+
+        Raises:
+            NotFound: there never was one.
+        """
+        return self._portal.call(lambda: self._handle.document_history(document_id))
+
+    def chunks(
+        self,
+        document_id: UUID | str,
+        *,
+        as_of: datetime | str | None = None,
+        version: int | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> ChunkPage:
+        """A page of the chunks of one version of a document, in its order.
+
+        Raises:
+            NotFound: there is no such document, or no such version of it.
+        """
+        return self._portal.call(
+            lambda: self._handle.chunks(
+                document_id, as_of=as_of, version=version, limit=limit, cursor=cursor
+            )
+        )
+
+    def observations(self, document_id: UUID | str, *, version: int | None = None) -> list[Memory]:
+        """The memories that one version of a document yielded, as far as they are still there.
+
+        Raises:
+            NotFound: there is no such document, or no such version of it.
+        """
+        return self._portal.call(lambda: self._handle.observations(document_id, version=version))
+
+    def forget_document(
+        self, document_id: UUID | str, *, hard: bool = False, if_version: int | None = None
+    ) -> None:
+        """Forget a document, its chunks, and the memories that it alone yielded.
+
+        Args:
+            hard: also erase the words and vectors of all its versions, and its raw sources.
+            if_version: the version you saw; if another is current, nothing is forgotten.
+
+        Raises:
+            NotFound: there is no such document.
+            ConflictError: it is not at `if_version`.
+        """
+        self._portal.call(
+            lambda: self._handle.forget_document(document_id, hard=hard, if_version=if_version)
+        )
 
     @property
     def id(self) -> UUID:
@@ -70,15 +236,16 @@ class StoreHandle:
         expires_at: datetime | str | None = None,
         privacy: Privacy = "store",
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        wait: Wait = "searchable",
     ) -> Remembered:
         """Remember a text; see `Draft` for the fields. The answer's `outcome` says what was done.
 
         The identity is `external_id`, or else the content: the same again changes nothing
-        (`"unchanged"`), an external id with changed content gets a new version (`"updated"`).
+        (`"unchanged"`), an external id with changed content gets a new version (`"updated"`). With
+        `wait="durable"` it is embedded later, by the workers; until then its words find it.
 
         Raises:
-            InvalidInput: a field is wrong; nothing was written.
-            EmbedderError: the model failed; nothing was written.
+            InvalidInput, EmbedderError: a field is wrong, or the model failed; nothing was written.
             Forbidden: this principal may not write the store.
         """
         return self._portal.call(
@@ -99,6 +266,7 @@ class StoreHandle:
                 expires_at=expires_at,
                 privacy=privacy,
                 embedding=embedding,
+                wait=wait,
             )
         )
 
@@ -109,6 +277,7 @@ class StoreHandle:
         batch_size: int = BATCH_DEFAULT,
         on_progress: Callable[[Progress], None] | None = None,
         on_items: Callable[[Sequence[Item]], None] | None = None,
+        wait: Wait = "searchable",
     ) -> BulkReport:
         """Remember many, in batches of one transaction; wrong items are rejected, the rest is kept.
 
@@ -118,15 +287,15 @@ class StoreHandle:
             items: drafts or mappings with their fields; read lazily.
             batch_size: 1 to 1,000.
             on_progress: called after each batch with the counts so far.
-            on_items: called after each batch with what became of its items; the report then holds
-                none.
+            on_items: called with what became of each batch; the report then holds no items.
+            wait: as in `remember`.
 
         Raises:
             EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written.
         """
         return self._portal.call(
             lambda: self._handle.remember_many(
-                items, batch_size=batch_size, on_progress=on_progress, on_items=on_items
+                items, batch_size=batch_size, on_progress=on_progress, on_items=on_items, wait=wait
             )
         )
 
@@ -154,21 +323,19 @@ class StoreHandle:
         fold: float | None = None,
         rerank: bool | None = None,
         explain: bool = False,
+        families: Sequence[Family] | None = None,
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
     ) -> Hits:
-        """Find memories, best first.
+        """Find memories, and chunks of documents, best first.
 
         Args:
-            query: what to look for, 1 to 10,000 characters.
-            limit: hits at most, 1 to 1,000.
-            mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
-            min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
+            query, limit: what to look for, 1 to 10,000 characters, and hits at most, 1 to 1,000.
+            mode: "hybrid", "dense" (vectors) or "lexical" (words; no `min_similarity`, a cosine).
             types, tags, since, until, min_importance, metadata, valid_at: see `Filter`.
-            as_of: answer from what the ledger held at that instant.
-            now: the clock to which words like "yesterday" and recency refer; None for the present.
+            as_of, now: the instant to answer from, and what "yesterday" and recency refer to.
             recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
-            explain: give each hit its `parts`.
-            embedding: the query's vector, to save embedding it.
+            families: what may be an answer: "memory", "chunk", or both if not given.
+            explain, embedding: give each hit its `parts`; the query's vector, to save embedding it.
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -196,6 +363,7 @@ class StoreHandle:
                 fold=fold,
                 rerank=rerank,
                 explain=explain,
+                families=families,
                 embedding=embedding,
             )
         )
@@ -211,21 +379,21 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> ContextPack:
-        """The best memories for a question as a text of at most `max_tokens`, for a model.
+        """The best memories and chunks for a question, as a text of at most `max_tokens`.
 
-        Memories of one conversation or topic stand together, in the order of time. Near-duplicates
-        are left out; what did not fit is counted. The receipt lists the memories of the pack.
+        Memories of one conversation or topic stand together, in the order of time; chunks of one
+        document in its order. Near-duplicates are left out; what did not fit is counted. The
+        receipt lists what is in the pack.
 
         Args:
             query: what the text is for, 1 to 10,000 characters.
             max_tokens: the budget, headings included, 1 to 1,000,000.
-            limit: memories considered at most, 1 to 1,000; None for as many as might fit, up to
-                200.
+            limit: considered at most, 1 to 1,000; None for as many as might fit, up to 200.
             fold: cosine from which memories count as duplicates; None to keep them all.
             count_tokens: counts the tokens of a text for the model that will read it. Without it
                 they are counted with the embedder's tokenizer, or estimated where that is remote.
             embedding: the query's vector, to save embedding it.
-            asked: what else `recall` takes: filters, `as_of`, `mode`, weights, `diversity`.
+            asked: what else `recall` takes: filters, `as_of`, `mode`, `families`, weights, …
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -250,14 +418,15 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> Why:
-        """Why a question returns a memory, or does not. It leaves no receipt.
+        """Why a question returns a memory or a chunk, or does not. It leaves no receipt.
 
         Args:
+            memory_id: the id of either.
             embedding: the query's vector, if it was asked with one.
             asked: what else was asked for, as `recall` takes it.
 
         Raises:
-            NotFound: there is no such memory that this principal may see.
+            NotFound: there is no such memory or chunk that this principal may see.
             InvalidInput: an argument is wrong.
         """
         return self._portal.call(
@@ -265,11 +434,7 @@ class StoreHandle:
         )
 
     def accesses(self, memory_ids: Iterable[UUID | str]) -> dict[UUID, Accesses]:
-        """How often each memory was recalled, and when last; one that never was is left out.
-
-        Args:
-            memory_ids: at most 1,000.
-        """
+        """How often each of up to 1,000 memories was recalled, and when last, if it ever was."""
         return self._portal.call(lambda: self._handle.accesses(memory_ids))
 
     def get(self, memory_id: UUID | str, *, as_of: datetime | str | None = None) -> Memory:

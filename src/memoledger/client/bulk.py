@@ -52,12 +52,14 @@ async def remember_many(
     batch_size: int,
     on_progress: Callable[[Progress], None] | None,
     on_items: Callable[[Sequence[Item]], None] | None,
+    query: Mapping[str, str] | None = None,
 ) -> BulkReport:
     """Remember many memories, in batches; an item that is wrong is rejected and the rest is kept.
 
     Args:
         path: the store's path for bulk writes.
         items, batch_size, on_progress, on_items: as of `StoreHandle.remember_many`.
+        query: of the request's URL.
 
     Raises:
         MemoledgerError: a batch could not be written, or not all of it; those before were.
@@ -68,7 +70,7 @@ async def remember_many(
     async for batch in _batches(items, size):
         done: dict[int, Item] = {}
         try:
-            await _write(transport, path, batch, done)
+            await _write(transport, path, batch, done, query)
             done |= {item.position: item for item in batch.rejected}
         finally:
             # Whoever is interrupted is told what was acknowledged until then.
@@ -77,7 +79,13 @@ async def remember_many(
     return tally.report
 
 
-async def _write(transport: Transport, path: str, batch: _Batch, done: dict[int, Item]) -> None:
+async def _write(
+    transport: Transport,
+    path: str,
+    batch: _Batch,
+    done: dict[int, Item],
+    query: Mapping[str, str] | None,
+) -> None:
     """Send what is not acknowledged yet until everything is.
 
     What was written and not acknowledged is found to be there by its identity: it takes no key for
@@ -90,7 +98,7 @@ async def _write(transport: Transport, path: str, batch: _Batch, done: dict[int,
             return
         content = b"".join(line + b"\n" for line in waiting.values())
         positions = list(waiting)
-        async with transport.lines(path, content) as lines:
+        async with transport.lines(path, content, query=query) as lines:
             async for line in lines:
                 _note(line, positions, done)
         if any(position not in done for position in positions):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from memoledger.client import wire
 from memoledger.client.bulk import remember_many
+from memoledger.client.documents import DocumentVerbs
 from memoledger.client.packing import fitted
 from memoledger.client.transport import Transport, path_of
 from memoledger.model import limits
@@ -22,13 +23,14 @@ from memoledger.model.ids import as_id, as_ids
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered, check_changes
 from memoledger.model.pages import Page
 from memoledger.model.principal import Principal, check_grantee
-from memoledger.model.recall import Filter, Hits, Mode, question_of
+from memoledger.model.queue import Wait
+from memoledger.model.recall import Family, Filter, Hits, Mode, question_of
 from memoledger.model.receipts import Accesses
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
 
 
-class StoreHandle:
+class StoreHandle(DocumentVerbs):
     """A store, as its principal may use it. `PrincipalHandle.store` makes one."""
 
     def __init__(self, transport: Transport, principal: Principal, store: Store) -> None:
@@ -65,15 +67,16 @@ class StoreHandle:
         expires_at: datetime | str | None = None,
         privacy: Privacy = "store",
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        wait: Wait = "searchable",
     ) -> Remembered:
         """Remember a text; see `Draft` for the fields. The answer's `outcome` says what was done.
 
         The identity is `external_id`, or else the content: the same again changes nothing
-        (`"unchanged"`), an external id with changed content gets a new version (`"updated"`).
+        (`"unchanged"`), an external id with changed content gets a new version (`"updated"`). With
+        `wait="durable"` it is embedded later, by the workers; until then its words find it.
 
         Raises:
-            InvalidInput: a field is wrong; nothing was written.
-            EmbedderError: the model failed; nothing was written.
+            InvalidInput, EmbedderError: a field is wrong, or the model failed; nothing was written.
             Forbidden: this principal may not write the store.
         """
         draft = Draft(
@@ -95,7 +98,8 @@ class StoreHandle:
             embedding=embedding,
         )
         body, path = wire.draft_body(draft), self._path("memories")
-        return await self._transport.write(wire.remembered, "POST", path, body=body)
+        query = wire.waiting(wait)
+        return await self._transport.write(wire.remembered, "POST", path, body=body, query=query)
 
     async def remember_many(
         self,
@@ -104,6 +108,7 @@ class StoreHandle:
         batch_size: int = BATCH_DEFAULT,
         on_progress: Callable[[Progress], None] | None = None,
         on_items: Callable[[Sequence[Item]], None] | None = None,
+        wait: Wait = "searchable",
     ) -> BulkReport:
         """Remember many, in batches of one transaction; wrong items are rejected, the rest is kept.
 
@@ -113,8 +118,8 @@ class StoreHandle:
             items: drafts or mappings with their fields; read lazily.
             batch_size: 1 to 1,000.
             on_progress: called after each batch with the counts so far.
-            on_items: called after each batch with what became of its items; the report then holds
-                none.
+            on_items: called with what became of each batch; the report then holds no items.
+            wait: as in `remember`.
 
         Raises:
             EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written.
@@ -126,6 +131,7 @@ class StoreHandle:
             batch_size=batch_size,
             on_progress=on_progress,
             on_items=on_items,
+            query=wire.waiting(wait),
         )
 
     async def recall(
@@ -152,21 +158,19 @@ class StoreHandle:
         fold: float | None = None,
         rerank: bool | None = None,
         explain: bool = False,
+        families: Sequence[Family] | None = None,
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
     ) -> Hits:
-        """Find memories, best first.
+        """Find memories, and chunks of documents, best first.
 
         Args:
-            query: what to look for, 1 to 10,000 characters.
-            limit: hits at most, 1 to 1,000.
-            mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
-            min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
+            query, limit: what to look for, 1 to 10,000 characters, and hits at most, 1 to 1,000.
+            mode: "hybrid", "dense" (vectors) or "lexical" (words; no `min_similarity`, a cosine).
             types, tags, since, until, min_importance, metadata, valid_at: see `Filter`.
-            as_of: answer from what the ledger held at that instant.
-            now: the clock to which words like "yesterday" and recency refer; None for the present.
+            as_of, now: the instant to answer from, and what "yesterday" and recency refer to.
             recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
-            explain: give each hit its `parts`.
-            embedding: the query's vector, to save embedding it.
+            families: what may be an answer: "memory", "chunk", or both if not given.
+            explain, embedding: give each hit its `parts`; the query's vector, to save embedding it.
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -192,6 +196,7 @@ class StoreHandle:
             "fold": fold,
             "rerank": rerank,
             "explain": explain,
+            "families": families,
         }
         body = wire.question_body(question_of(query, options), embedding)
         return await self._transport.ask(wire.hits, "POST", self._path("recall"), body=body)
@@ -207,21 +212,21 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> ContextPack:
-        """The best memories for a question as a text of at most `max_tokens`, for a model.
+        """The best memories and chunks for a question, as a text of at most `max_tokens`.
 
-        Memories of one conversation or topic stand together, in the order of time. Near-duplicates
-        are left out; what did not fit is counted. The receipt lists the memories of the pack.
+        Memories of one conversation or topic stand together, in the order of time; chunks of one
+        document in its order. Near-duplicates are left out; what did not fit is counted. The
+        receipt lists what is in the pack.
 
         Args:
             query: what the text is for, 1 to 10,000 characters.
             max_tokens: the budget, headings included, 1 to 1,000,000.
-            limit: memories considered at most, 1 to 1,000; None for as many as might fit, up to
-                200.
+            limit: considered at most, 1 to 1,000; None for as many as might fit, up to 200.
             fold: cosine from which memories count as duplicates; None to keep them all.
             count_tokens: counts the tokens of a text for the model that will read it. Without it
                 they are counted with the embedder's tokenizer, or estimated where that is remote.
             embedding: the query's vector, to save embedding it.
-            asked: what else `recall` takes: filters, `as_of`, `mode`, weights, `diversity`.
+            asked: what else `recall` takes: filters, `as_of`, `mode`, `families`, weights, …
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -245,14 +250,15 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> Why:
-        """Why a question returns a memory, or does not. It leaves no receipt.
+        """Why a question returns a memory or a chunk, or does not. It leaves no receipt.
 
         Args:
+            memory_id: the id of either.
             embedding: the query's vector, if it was asked with one.
             asked: what else was asked for, as `recall` takes it.
 
         Raises:
-            NotFound: there is no such memory that this principal may see.
+            NotFound: there is no such memory or chunk that this principal may see.
             InvalidInput: an argument is wrong.
         """
         question = question_of(query, asked)
@@ -261,11 +267,7 @@ class StoreHandle:
         return await self._transport.ask(wire.why, "POST", path, body=body)
 
     async def accesses(self, memory_ids: Iterable[UUID | str]) -> dict[UUID, Accesses]:
-        """How often each memory was recalled, and when last; one that never was is left out.
-
-        Args:
-            memory_ids: at most 1,000.
-        """
+        """How often each of up to 1,000 memories was recalled, and when last, if it ever was."""
         wanted = as_ids("memory_ids", memory_ids, most=limits.LIMIT_MAX)
         body = {"memoryIds": [str(one) for one in wanted]}
         return await self._transport.ask(wire.accesses, "POST", self._path("accesses"), body=body)
@@ -300,12 +302,9 @@ class StoreHandle:
         """
         path = self._path("memories", as_id("id", memory_id))
         check_changes(changes)
+        body, headers = wire.changes_body(changes), wire.if_match(if_version)
         return await self._transport.write(
-            wire.remembered,
-            "PATCH",
-            path,
-            body=wire.changes_body(changes),
-            headers=wire.if_match(if_version),
+            wire.remembered, "PATCH", path, body=body, headers=headers
         )
 
     async def forget(

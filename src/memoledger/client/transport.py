@@ -61,6 +61,14 @@ class Patience:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be sent."""
+
+    name: str
+    content: bytes
+
+
 class Passing(Exception):
     """A failure that may be over at the next attempt, and the error that it is if it is not."""
 
@@ -166,8 +174,34 @@ class Transport:
         once = {"idempotency-key": uuid4().hex, **(headers or {})}
         return await self.ask(read, method, path, query=query, body=body, headers=once)
 
+    async def write_slowly(
+        self, read: Callable[[Any], T], path: str, *, body: object, file: File | None = None
+    ) -> T:
+        """Post what takes the server a while, such as a document; done once, like any write.
+
+        Args:
+            body: JSON-ready data; beside a file it is a part of the form.
+
+        Raises:
+            MemoledgerError: as for `ask`.
+        """
+        headers = self._headers({"idempotency-key": uuid4().hex})
+        if file is None:
+            sent: dict[str, Any] = {"content": as_json(body)}
+            headers[b"content-type"] = b"application/json"
+        else:
+            parts = {"file": (file.name, file.content), "document": (None, as_json(body))}
+            sent = {"files": parts}
+        timeout = httpx.Timeout(self._timeout_s * BULK_PATIENCE, connect=self._connect_s)
+        request = self._http.build_request(
+            "POST", self.url + path, headers=headers, timeout=timeout, **sent
+        )
+        return decoded(read, await self.repeated(lambda: self._answer(request)))
+
     @asynccontextmanager
-    async def lines(self, path: str, content: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def lines(
+        self, path: str, content: bytes, *, query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Post lines of JSON and read the answer's lines as they come; not repeated here.
 
         Raises:
@@ -183,6 +217,7 @@ class Transport:
         request = self._http.build_request(
             "POST",
             self.url + path,
+            params=query,
             content=content,
             headers=self._headers(given),
             timeout=httpx.Timeout(self._timeout_s * BULK_PATIENCE, connect=self._connect_s),

@@ -14,12 +14,21 @@ import numpy as np
 from memoledger.model.bulk import Item
 from memoledger.model.checks import check_count
 from memoledger.model.context_pack import ContextItem, ContextPack, Source
+from memoledger.model.document import (
+    Chunk,
+    ChunkPage,
+    Document,
+    DocumentDraft,
+    DocumentPage,
+    Learned,
+)
 from memoledger.model.errors import InvalidInput, LedgerError
 from memoledger.model.memory import VERSION_MAX, CheckedDraft, Draft, Memory, Remembered
 from memoledger.model.pages import Page, StorePage
 from memoledger.model.plain import as_plain, camel, snake
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Filter, Hit, Hits, Parts, Query
+from memoledger.model.queue import Wait, check_wait
+from memoledger.model.recall import FAMILIES, Filter, Hit, Hits, Parts, Query
 from memoledger.model.receipts import Accesses, Receipt, ReceiptHit, ReceiptPage
 from memoledger.model.store import Grant, Store
 from memoledger.model.vectors import as_unit_vector
@@ -36,6 +45,15 @@ def body_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return {camel(name): as_plain(value) for name, value in given.items() if value is not None}
 
 
+def waiting(wait: Wait) -> dict[str, str] | None:
+    """What a request says of when its answer is to come; nothing where that is as usual.
+
+    Raises:
+        InvalidInput: it is no such word.
+    """
+    return None if check_wait(wait) == "searchable" else {"wait": "durable"}
+
+
 def draft_body(draft: Draft) -> dict[str, Any]:
     """A draft as the body of a request, in its stored form.
 
@@ -46,6 +64,18 @@ def draft_body(draft: Draft) -> dict[str, Any]:
     names = [field.name for field in fields(CheckedDraft) if field.name != "content_hash"]
     given = {name: getattr(checked, name) for name in names}
     return body_of({**given, "embedding": vector(draft.embedding)})
+
+
+def document_body(draft: DocumentDraft) -> dict[str, Any]:
+    """What is known of a document besides its text, as the body of a request.
+
+    Raises:
+        InvalidInput: a field is wrong.
+    """
+    checked = draft.checked()
+    given = {"source": checked.source, "source_id": checked.source_id, **checked.described}
+    observed = [draft_body(one) for one in checked.observations]
+    return {**body_of(given), **({"observations": observed} if observed else {})}
 
 
 def changes_body(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +107,8 @@ def question_body(query: Query, embedding: object = None) -> dict[str, Any]:
     """A question as the body of a request."""
     whole = {field.name: getattr(query, field.name) for field in fields(Query)}
     chosen, ranking = whole.pop("filter"), whole.pop("ranking")
+    if query.families == FAMILIES:  # which a service of before does not know
+        del whole["families"]
     for part in (chosen, ranking):
         whole |= {field.name: getattr(part, field.name) for field in fields(part)}
     return body_of({"query": whole.pop("text"), **whole, "embedding": vector(embedding)})
@@ -177,13 +209,54 @@ def versions(data: Json) -> list[Memory]:
 def hits(data: Json) -> Hits:
     """The answer to a recall."""
     return Hits(
-        [_read(Hit, one) for one in data["hits"]],
+        [_hit(one) for one in data["hits"]],
         receipt_id=_id(data["receiptId"]),
         complete=data["complete"],
         pending=data["pending"],
         searched_by=data["searchedBy"],
         timings_ms=dict(data["timingsMs"]),
     )
+
+
+def _hit(data: Json) -> Hit:
+    """A hit; one without a family is of a service that knows memories only."""
+    is_chunk = data.get("family") == "chunk"
+    return Hit(
+        found=_read(Chunk, data["chunk"]) if is_chunk else memory(data["memory"]),
+        score=data["score"],
+        parts=_parts(data["parts"]),
+        folded=_ids(data["folded"]),
+    )
+
+
+def document(data: Json) -> Document:
+    """A document."""
+    return _read(Document, data)
+
+
+def documents(data: Json) -> DocumentPage:
+    """A page of documents."""
+    return DocumentPage([document(one) for one in data["documents"]], data["nextCursor"])
+
+
+def document_versions(data: Json) -> list[Document]:
+    """The versions of a document."""
+    return [document(one) for one in data["versions"]]
+
+
+def learned(data: Json) -> Learned:
+    """A document, and what learning it did."""
+    return _read(Learned, data)
+
+
+def chunks(data: Json) -> ChunkPage:
+    """A page of chunks."""
+    return ChunkPage([_read(Chunk, one) for one in data["chunks"]], data["nextCursor"])
+
+
+def observations(data: Json) -> list[Memory]:
+    """The memories that a document yielded."""
+    return [memory(one) for one in data["memories"]]
 
 
 def pack(data: Json) -> ContextPack:
@@ -259,13 +332,27 @@ _MEMORY: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 _READERS: Final[Mapping[type, Mapping[str, Callable[[Any], Any]]]] = {
     Accesses: {"last_accessed": _instant},
+    Chunk: {
+        **dict.fromkeys(("id", "document_id", "store_id"), _id),
+        **dict.fromkeys(("keywords", "tags"), tuple),
+        **dict.fromkeys(("occurred_at", "recorded_at", "superseded_at"), _instant),
+    },
     ContextItem: {"source": lambda data: _read(Source, data), "folded": _ids},
     ContextPack: {
         "items": lambda data: tuple(_read(ContextItem, one) for one in data),
         "receipt_id": _id,
     },
+    Document: {
+        **dict.fromkeys(("id", "store_id"), _id),
+        "tags": tuple,
+        **dict.fromkeys(("occurred_at", "recorded_at"), _instant),
+        **dict.fromkeys(("superseded_at", "deleted_at", "erased_at"), _instant),
+    },
+    Learned: {
+        "document": document,
+        "observations": lambda data: tuple(remembered(one) for one in data),
+    },
     Grant: {"store_id": _id, "granted_at": _instant},
-    Hit: {"memory": memory, "parts": _parts, "folded": _ids},
     Memory: _MEMORY,
     Receipt: {
         "id": _id,
@@ -275,11 +362,10 @@ _READERS: Final[Mapping[type, Mapping[str, Callable[[Any], Any]]]] = {
         "filters": lambda data: {snake(name): value for name, value in data.items()},
         "hits": lambda data: tuple(_read(ReceiptHit, one) for one in data),
     },
-    ReceiptHit: {"memory_id": _id},
+    ReceiptHit: {"memory_id": _id, "chunk_id": _id},
     Remembered: _MEMORY,
     Source: {
-        "store_id": _id,
-        "memory_id": _id,
+        **dict.fromkeys(("store_id", "memory_id", "chunk_id", "document_id"), _id),
         "occurred_at": _instant,
         "recorded_at": _instant,
     },

@@ -118,7 +118,7 @@ class IndexedSearch:
         depth = 0
         while nearest <= NEAREST_MAX:
             rows = await self._ask(principal, index, query, params, (nearest, POSTINGS[depth]))
-            *_, unread, near, alive = next(row for row in rows if row[0] is None)
+            *_, unread, near, alive, _ = next(row for row in rows if row[0] is None)
             found = _as_found(rows, query, unread)
             asks_graph = query.mode != "lexical"
             too_near = asks_graph and near == nearest and alive < min(query.limit, at_most)
@@ -145,6 +145,7 @@ class IndexedSearch:
             **params,
             "build": index.build,
             "covers_until": index.covers_until,
+            "indexed": list(index.families),
             "nearest": nearest,
             "postings": postings,
         }
@@ -160,11 +161,13 @@ class IndexedSearch:
         self, principal: Principal, found: Candidates, params: Mapping[str, Any]
     ) -> Candidates:
         """Of what was found those that pass the filter; others that pass may be missing."""
-        given = {**params, "memory_ids": list(found.ids)}
-        call: Call = (_SQL["passing_memories"], given)
-        [rows] = await self._sessions.run(principal, params["store_id"], call)
-        passing = {memory_id for (memory_id,) in rows}
-        kept = np.array([memory_id in passing for memory_id in found.ids], dtype=bool)
+        given = {**params, "memory_ids": list(found.ids), "chunk_ids": list(found.chunks)}
+        calls: list[Call] = [(_SQL["passing_memories"], given)]
+        if found.chunks:
+            calls.append((_SQL["passing_chunks"], given))
+        answers = await self._sessions.run(principal, params["store_id"], *calls)
+        passing = {one for rows in answers for (one,) in rows}
+        kept = np.array([one in passing for one in found.ids], dtype=bool)
         return replace(found.only(kept), complete=False)
 
 
@@ -174,7 +177,7 @@ def _statement(name: str, build: int) -> Statement:
 
 
 def _as_found(rows: list[Row], query: Query, unread: float | None) -> Candidates:
-    found = as_candidates([row[:6] for row in rows])
+    found = as_candidates([(*row[:6], row[-1]) for row in rows])
     if query.min_similarity is not None:  # a floor that what has no vector does not keep
         found = found.only(found.dense >= query.min_similarity)
     scores = np.sort(found.lexical[~np.isnan(found.lexical)])[::-1]

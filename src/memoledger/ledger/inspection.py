@@ -52,13 +52,6 @@ async def protections(connection: Connection) -> list[Protection]:
         return [Protection(*row) for row in await cursor.fetchall()]
 
 
-async def declared_embedding_versions(connection: Connection) -> list[str]:
-    """The names of the embedding versions in the ledger, the first one first."""
-    with translated():
-        cursor = await connection.execute(_SQL["declared_embedding_versions"].sql)
-        return [row[0] for row in await cursor.fetchall()]
-
-
 async def count_visible_memories(sessions: Sessions, principal: Principal) -> int:
     """How many rows of memories the database shows a principal when it is asked for all."""
     call: Call = (_SQL["count_visible_memories"], {})

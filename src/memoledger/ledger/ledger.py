@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memoledger.ledger.artifacts import ArtifactRows
+from memoledger.ledger.chunks import Chunks
+from memoledger.ledger.documents import Documents
 from memoledger.ledger.idempotency import IdempotencyKeys
 from memoledger.ledger.indexed_search import DEFAULT_BOUNDS, Bounds
 from memoledger.ledger.keys import Keys
@@ -11,6 +14,8 @@ from memoledger.ledger.maintenance import Maintenance
 from memoledger.ledger.memories import Memories
 from memoledger.ledger.neighbours import Neighbours
 from memoledger.ledger.receipts import Receipts
+from memoledger.ledger.scheduled import Scheduled
+from memoledger.ledger.schedules import Schedules
 from memoledger.ledger.search import Search
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.stores import Stores
@@ -27,12 +32,17 @@ class Ledger:
     sessions: Sessions
     stores: Stores
     memories: Memories
+    documents: Documents
+    chunks: Chunks
     search: Search
     neighbours: Neighbours
     maintenance: Maintenance
     receipts: Receipts
     keys: Keys
     idempotency: IdempotencyKeys
+    artifacts: ArtifactRows
+    schedules: Schedules
+    scheduled: Scheduled
     embedding_version: int
 
     @classmethod
@@ -44,11 +54,16 @@ class Ledger:
             sessions=sessions,
             stores=Stores(sessions),
             memories=Memories(sessions),
+            documents=Documents(sessions),
+            chunks=Chunks(sessions),
             search=Search(sessions, bounds),
             neighbours=Neighbours(sessions),
             maintenance=Maintenance(sessions),
             receipts=Receipts(sessions),
             keys=Keys(sessions),
             idempotency=IdempotencyKeys(sessions),
+            artifacts=ArtifactRows(sessions),
+            schedules=Schedules(sessions),
+            scheduled=Scheduled(sessions),
             embedding_version=embedding_version,
         )

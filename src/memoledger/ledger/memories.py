@@ -22,6 +22,7 @@ from memoledger.ledger.memory_rows import (
     search_params,
 )
 from memoledger.ledger.round_trip import Call
+from memoledger.ledger.schedules import ONE_OF_MANY, SOMEBODY_WAITS, schedule_memories
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.ledger.vector_types import as_vector
@@ -77,6 +78,12 @@ def identity_of(draft: CheckedDraft, user: str) -> Identity:
     return None, draft.content_hash, private_to
 
 
+def _left_to_workers(store_id: UUID, batch: Sequence[Prepared], urgency: int) -> list[Call]:
+    """What schedules those that lack a vector, in the transaction that writes them."""
+    waiting = [one.memory_id for one in batch if one.later or not one.is_embedded]
+    return schedule_memories(store_id, waiting, urgency=urgency)
+
+
 class Memories:
     """Reads and writes of memories, each in a transaction of the principal's."""
 
@@ -94,7 +101,8 @@ class Memories:
             "memory_id": prepared.memory_id,
         }
         call = (_SQL["remember_one"], params)
-        [rows] = await self._sessions.run(principal, store_id, call)
+        later = _left_to_workers(store_id, [prepared], SOMEBODY_WAITS)
+        rows, *_ = await self._sessions.run(principal, store_id, call, *later)
         if not rows:
             return None
         return as_remembered(prepared, store_id, principal.user, rows[0], "created")
@@ -109,7 +117,8 @@ class Memories:
         """Write many new memories; the ids of those whose identity was free."""
         params = {**owner_params(principal, store_id), **batch_params(batch, embedding_version)}
         call = (_SQL["remember_batch"], params)
-        [rows] = await self._sessions.run(principal, store_id, call)
+        later = _left_to_workers(store_id, batch, ONE_OF_MANY)
+        rows, *_ = await self._sessions.run(principal, store_id, call, *later)
         return {row[0] for row in rows}
 
     async def write_version(
@@ -130,7 +139,8 @@ class Memories:
             "expected_version": expected_version,
         }
         call = (_SQL["write_version"], {**params, "other_than": None})
-        [rows] = await self._sessions.run(principal, store_id, call)
+        later = _left_to_workers(store_id, [prepared], SOMEBODY_WAITS)
+        rows, *_ = await self._sessions.run(principal, store_id, call, *later)
         return next_version(prepared, store_id, principal.user, rows)
 
     async def write_next(
@@ -153,7 +163,8 @@ class Memories:
         }
         turn = (_SQL["take_turn"], {"memory_id": prepared.memory_id})
         call = (_SQL["write_version"], params)
-        _, rows = await self._sessions.run(principal, store_id, turn, call)
+        later = _left_to_workers(store_id, [prepared], SOMEBODY_WAITS)
+        _, rows, *_ = await self._sessions.run(principal, store_id, turn, call, *later)
         return next_version(prepared, store_id, principal.user, rows)
 
     async def vectors(

@@ -23,15 +23,32 @@ from memoledger.model.recall import Filter
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Vectors of a text in another embedding version than the one that serves.
+
+    Args:
+        embedding_version: its number.
+        views, vectors: as in `Prepared`.
+    """
+
+    embedding_version: int
+    views: tuple[View, ...]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A checked draft with everything that is written beside it.
 
     Args:
         memory_id: the id it gets if its identity is free.
         draft: the checked draft.
-        views: which texts were embedded; the body always comes first.
+        views: which texts were embedded, the body before the others; those that are missing are
+            left to the workers.
         vectors: one unit vector a view, shape (len(views), dimensions).
         terms: its words, weighed for BM25.
+        beside: its vectors in the other embedding versions that are kept up to date.
+        later: those of them whose vectors are left to the workers.
     """
 
     memory_id: UUID
@@ -39,6 +56,14 @@ class Prepared:
     views: tuple[View, ...]
     vectors: NDArray[np.float32]
     terms: TermVector
+    beside: tuple[Beside, ...] = ()
+    later: tuple[int, ...] = ()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether every text that is embedded has its vector."""
+        draft = self.draft
+        return len(self.views) == 1 + (draft.title is not None) + (draft.summary is not None)
 
 
 _FIELDS: Final = [field.name for field in fields(Memory)]
@@ -98,28 +123,47 @@ def field_params(draft: CheckedDraft) -> dict[str, Any]:
 
 def search_params(prepared: Prepared, embedding_version: int) -> dict[str, Any]:
     """What search reads of one memory."""
+    sets = _vector_sets(prepared, embedding_version)
     return {
-        "embedding_version": embedding_version,
-        "views": list(prepared.views),
-        "vectors": HalfVectors(prepared.vectors),
+        "embedding_versions": [one.embedding_version for one in sets for _ in one.views],
+        "views": [view for one in sets for view in one.views],
+        "vectors": HalfVectors(prepared.vectors, [one.vectors for one in prepared.beside]),
         "length": prepared.terms.length,
         "weights": prepared.terms,
     }
 
 
+def _vector_sets(prepared: Prepared, embedding_version: int) -> tuple[Beside, ...]:
+    """Its vectors in every embedding version, those of the one that serves first."""
+    own = Beside(embedding_version, prepared.views, prepared.vectors)
+    return own, *prepared.beside
+
+
 def batch_params(batch: Sequence[Prepared], embedding_version: int) -> dict[str, Any]:
     """A batch of memories: rows as JSON, vectors flat, each with the position of its memory."""
     drafts = [_as_json(prepared) for prepared in batch]
+    own = np.concatenate([prepared.vectors for prepared in batch])
+    # First those of the version that serves, which are of one length and so one matrix.
+    placed = [
+        (place, embedding_version, view)
+        for place, prepared in enumerate(batch, start=1)
+        for view in prepared.views
+    ]
+    placed += [
+        (place, one.embedding_version, view)
+        for place, prepared in enumerate(batch, start=1)
+        for one in prepared.beside
+        for view in one.views
+    ]
+    more = [one.vectors for prepared in batch for one in prepared.beside]
     return {
-        "embedding_version": embedding_version,
         "drafts": json.dumps(drafts, ensure_ascii=False),
         "lengths": [prepared.terms.length for prepared in batch],
         "weights": TermVectors([prepared.terms for prepared in batch]),
-        "positions": [
-            position for position, prepared in enumerate(batch, start=1) for _ in prepared.views
-        ],
-        "views": [view for prepared in batch for view in prepared.views],
-        "vectors": HalfVectors(np.concatenate([prepared.vectors for prepared in batch])),
+        "positions": [place for place, _, _ in placed],
+        "embedding_versions": [version for _, version, _ in placed],
+        "views": [view for _, _, view in placed],
+        "vectors": HalfVectors(own, more),
     }
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from memoledger.ledger.arrays import integer_array, uuid_array
 from memoledger.ledger.memory_rows import filter_params
-from memoledger.ledger.round_trip import Row
+from memoledger.ledger.round_trip import Call, Row
 from memoledger.ledger.sessions import Sessions
 from memoledger.ledger.statements import statements
 from memoledger.ledger.vector_types import HalfVector
@@ -35,9 +35,10 @@ _FIRST: Final = 8 - REACH
 
 
 class Seen(NamedTuple):
-    """A version of a memory, among the given or beside one of them.
+    """A version of a memory, or a chunk, among the given or beside one of them.
 
     Args:
+        memory_id: its id, of whichever family it is.
         standings: for each stretch in which it was seen, the number of the given memory, from 0,
             in whose middle that stands, and its place in the stretch, from 0.
         found: whether the question's filter lets it through.
@@ -77,16 +78,20 @@ class Neighbours:
         query: Query,
         given: Sequence[tuple[UUID, int]],
         *,
+        chunks: Sequence[UUID] = (),
         vector: Vector,
         embedding_version: int,
         terms: TermVector,
         quotes: Sequence[str],
         timed: bool,
-    ) -> list[Seen]:
-        """The given versions and their neighbours, each once, in no particular order.
+    ) -> tuple[list[Seen], list[Seen]]:
+        """The given versions and their neighbours, each once, in no particular order; then chunks.
+
+        Neighbours of a chunk are those beside it in the same version of its document.
 
         Args:
             given: ids and versions, at most a few hundred: each costs about 15 look-ups.
+            chunks: ids, likewise.
             vector, terms: the query's.
             quotes: quotations in small letters to look for in the texts.
             timed: whether it matters when they happened.
@@ -105,22 +110,40 @@ class Neighbours:
             "reach": REACH,
             "longest": LONGEST_LENDING,
         }
-        [_, rows] = await self._sessions.run(
-            principal, store_id, (_SQL["without_sorting"], {}), (_SQL["surroundings"], params)
-        )
-        return [_as_seen(row) for row in rows]
+        calls: list[Call] = [(_SQL["without_sorting"], {}), (_SQL["surroundings"], params)]
+        if chunks:
+            calls.append((_SQL["chunk_surroundings"], {**params, "chunk_ids": list(chunks)}))
+        _, rows, *others = await self._sessions.run(principal, store_id, *calls)
+        memories = [_as_seen(row) for row in rows]
+        if not others:
+            return memories, []
+        # Their stretches are numbered after the memories'.
+        return memories, [_after(_as_seen(row), len(given)) for row in others[0]]
 
     async def standings(
-        self, principal: Principal, store_id: UUID, given: Sequence[tuple[UUID, int]]
+        self,
+        principal: Principal,
+        store_id: UUID,
+        given: Sequence[tuple[UUID, int]],
+        *,
+        chunks: Sequence[UUID] = (),
+        as_of: datetime | None = None,
     ) -> dict[UUID, Standing]:
-        """Time, importance and accesses of the given versions, by id."""
+        """Time, importance and accesses of the given versions and chunks, by id.
+
+        A chunk's time is its document's, as it is or was at `as_of`.
+        """
         params = {
             "store_id": store_id,
             "memory_ids": uuid_array(memory_id for memory_id, _ in given),
             "versions": integer_array(version for _, version in given),
         }
-        [rows] = await self._sessions.run(principal, store_id, (_SQL["standings"], params))
-        return {memory_id: Standing(*known) for memory_id, *known in rows}
+        calls: list[Call] = [(_SQL["standings"], params)]
+        if chunks:
+            about = {"store_id": store_id, "chunk_ids": list(chunks), "as_of": as_of}
+            calls.append((_SQL["chunk_standings"], about))
+        answers = await self._sessions.run(principal, store_id, *calls)
+        return {one: Standing(*known) for rows in answers for one, *known in rows}
 
 
 def _as_seen(row: Row) -> Seen:
@@ -138,6 +161,11 @@ def _as_seen(row: Row) -> Seen:
         length=length or 0,
         weights=sent,
     )
+
+
+def _after(one: Seen, numbers: int) -> Seen:
+    """The same, with so many numbers before those of its stretches."""
+    return one._replace(standings=[(number + numbers, at) for number, at in one.standings])
 
 
 @lru_cache(maxsize=10_000)

@@ -157,9 +157,14 @@ class Receipts:
         [rows] = await self._sessions.run(principal, store_id, (_SQL["judge_version"], params))
         if not rows:
             return None
-        *met, similarity, embedded, shares_words = rows[0]
-        conditions = {n: bool(m) for n, m in zip(_CONDITIONS, met, strict=True) if m is not None}
-        return Verdict(conditions, similarity, embedded, shares_words)
+        return as_verdict(rows[0])
+
+
+def as_verdict(row: Row) -> Verdict:
+    """A verdict from the columns that `judge_version` selects."""
+    *met, similarity, embedded, shares_words = row
+    conditions = {n: bool(m) for n, m in zip(_CONDITIONS, met, strict=True) if m is not None}
+    return Verdict(conditions, similarity, embedded, shares_words)
 
 
 _CONDITIONS: Final = (
@@ -227,15 +232,22 @@ def _as_json(fresh: FreshReceipt, hashed: bool) -> dict[str, Any]:
         "filters": asked_besides(query, without_words=hashed) or None,
         "memory_ids": [f"{number:032x}" for number in fresh.memory_ids],
         "versions": fresh.versions,
+        "families": _families(fresh),
         "scores": fresh.scores,
         "timings_ms": {name: round(ms, 3) for name, ms in fresh.timings_ms.items()},
     }
 
 
+def _families(fresh: FreshReceipt) -> list[str] | None:
+    if not fresh.chunks:
+        return None
+    return ["chunk" if place in fresh.chunks else "memory" for place in range(len(fresh.versions))]
+
+
 def as_receipt(row: Row) -> Receipt:
     """A receipt from the columns that the statements here select."""
-    *_, memory_ids, versions, scores, timings_ms = row
-    hits = zip(memory_ids, versions, scores, strict=True)
+    *_, memory_ids, versions, scores, timings_ms, families = row
+    hits = zip(memory_ids, versions, scores, families or ["memory"] * len(memory_ids), strict=True)
     return Receipt(
         id=row[0],
         user=row[1],
@@ -251,6 +263,6 @@ def as_receipt(row: Row) -> Receipt:
         query=row[11],
         query_hash=None if row[12] is None else bytes(row[12]).hex(),
         filters=row[13] or {},
-        hits=tuple(ReceiptHit(*hit) for hit in hits),
+        hits=tuple(ReceiptHit.of(*hit) for hit in hits),
         timings_ms=timings_ms,
     )

@@ -47,11 +47,11 @@ class Search:
 
     async def nearest(
         self, principal: Principal, store_id: UUID, query: Query, vector: Vector, version: int
-    ) -> list[tuple[float, Memory]] | None:
-        """The current memories nearest to a vector, with their rows, by one exact scan.
+    ) -> list[tuple[float, Memory | UUID]] | None:
+        """The current memories and chunks nearest to a vector, by one exact scan.
 
-        None where the store has an index, which `candidates` uses. For queries without filter and
-        `as_of`, which it does not look at.
+        Memories come with their rows, chunks as their ids. None where the store has an index, which
+        `candidates` uses. For queries without filter and `as_of`, which it does not look at.
         """
         if await self.indexed.index_of(principal, store_id, version) is not None:
             return None
@@ -61,9 +61,10 @@ class Search:
             "embedding_version": version,
             "min_similarity": _floor(query),
             "limit": query.limit,
+            "families": list(query.families),
         }
         [rows] = await self._sessions.run(principal, store_id, (_SQL["nearest_memories"], params))
-        return [(row[0], as_memory(row[1:])) for row in rows]
+        return [(row[0], row[1] if row[2] is None else as_memory(row[2:])) for row in rows]
 
     async def candidates(
         self,
@@ -76,7 +77,7 @@ class Search:
         terms: TermVector,
         at_most: int,
     ) -> Candidates:
-        """The best `at_most` memories of each channel the query's mode asks for.
+        """The best `at_most` memories and chunks of each channel the query's mode asks for.
 
         Args:
             vector: the query's embedding; needed unless the mode is lexical.
@@ -91,6 +92,7 @@ class Search:
             "candidates": at_most,
             "embedding_version": embedding_version,
             "min_similarity": _floor(query),
+            "families": list(query.families),
         }
         if vector is not None:
             params["vector"] = HalfVector(vector)
@@ -136,9 +138,13 @@ class Search:
 
 
 def _suits(index: StoreIndex, query: Query) -> bool:
-    """Whether the index can answer as an exact search would."""
+    """Whether the index can answer as an exact search would.
+
+    It ranks all that it holds together: a question that leaves out a family of it is none for it.
+    """
     measured = index.ef_search is not None or query.mode == "lexical"
-    return measured and query.filter.is_empty and query.as_of is None
+    asked = set(index.families) <= set(query.families)
+    return measured and asked and query.filter.is_empty and query.as_of is None
 
 
 def _floor(query: Query) -> float:

@@ -38,6 +38,7 @@ _BECOME = statements("principals")["become"]
 _BECOME_OWNER = statements("principals")["become_owner"]
 
 
+_NOBODY: Final = {"tenant": "", "user": "", "store": "", "scopes": ""}
 _TOLD_MAX: Final = 20
 """Calls of a round trip that a trace names."""
 
@@ -146,6 +147,11 @@ class Sessions:
             calls += [self._become(principal, store_id, theirs, NO_SCOPES), *theirs]
         await self._pipeline(calls)
 
+    async def run_as_nobody(self, *calls: Call) -> list[list[Row]]:
+        """Run the calls as the application, for no principal: only what is nobody's is seen."""
+        become: Call = (_BECOME, {**self._settings(), **_NOBODY})
+        return (await self._pipeline([become, *calls]))[1:]
+
     async def run_as_owner(self, *calls: Call) -> list[list[Row]]:
         """Run the calls as the ledger itself. Only maintenance does that."""
         return (await self._pipeline([(_BECOME_OWNER, {}), *calls]))[1:]
@@ -216,6 +222,11 @@ class Sessions:
             "user": principal.user,
             "store": "" if store_id is None else str(store_id),
             "scopes": " ".join(sorted(scopes)) if scopes else "",
+            **self._settings(plan_once=plan_once),
+        }
+
+    def _settings(self, *, plan_once: bool = False) -> dict[str, str]:
+        return {
             "timeout": self._timeout,
             "plans": "force_generic_plan" if plan_once else "auto",
             "scans": "off" if plan_once else "on",

@@ -62,6 +62,7 @@ class StoreIndex:
         covers_until: what was written before is in it.
         ef_search: how widely its graph is searched; None if vectors are searched exactly.
         texts, vectors: how many it holds.
+        families: of what: memories, and chunks once the store had any.
     """
 
     build: int
@@ -69,6 +70,7 @@ class StoreIndex:
     ef_search: int | None
     texts: int
     vectors: int
+    families: Sequence[str] = ("memory",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,25 @@ class StoreIndexes:
             rows = await self._run("survey", least=least, grace_s=grace_s)
         return [Surveyed(*row) for row in rows]
 
+    async def survey_some(
+        self, stores: Sequence[tuple[str, UUID]], *, least: int, grace_s: float = GRACE_S
+    ) -> list[Surveyed]:
+        """The same of some stores, by tenant and id; builds that are not in use are always told."""
+        async with self._owning():
+            given = {"least": least, "grace_s": grace_s, **_named(stores)}
+            rows = await self._run("survey_some", **given)
+        return [Surveyed(*row) for row in rows]
+
+    async def take_scheduled(self) -> list[tuple[str, UUID]]:
+        """Take the stores off the schedule that were written to since somebody looked."""
+        async with self._owning():
+            return [(tenant, store) for tenant, store in await self._run("take_scheduled")]
+
+    async def put_back(self, stores: Sequence[tuple[str, UUID]]) -> None:
+        """Put stores back on the schedule that could not be looked at."""
+        async with self._owning():
+            await self._run("put_back_scheduled", **_named(stores))
+
     async def statuses(self) -> list[IndexStatus]:
         """Every index and how far it is."""
         async with self._owning():
@@ -184,11 +205,28 @@ class StoreIndexes:
         async with self._owning():
             await self._run("drop_build", tenant=tenant, store_id=store_id, build=build)
 
-    async def retire(self, tenant: str, store_id: UUID, *, before: int | None = None) -> None:
-        """Have searches use no build of a store, or none before this one."""
+    async def versions(self) -> list[int]:
+        """The embedding versions in which large stores have an index, the one that serves first."""
         async with self._owning():
-            before = 2**31 - 1 if before is None else before
-            await self._run("retire_builds", tenant=tenant, store_id=store_id, before=before)
+            return [int(row[0]) for row in await self._run("indexed_versions")]
+
+    async def retire(
+        self,
+        tenant: str,
+        store_id: UUID,
+        *,
+        before: int | None = None,
+        embedding_version: int | None = None,
+    ) -> None:
+        """Have searches use no build of a store, or none before this; in all versions or one."""
+        async with self._owning():
+            await self._run(
+                "retire_builds",
+                tenant=tenant,
+                store_id=store_id,
+                before=2**31 - 1 if before is None else before,
+                embedding_version=embedding_version,
+            )
 
     async def build(self, tenant: str, store_id: UUID, embedding_version: int) -> int:
         """Make a store's index, beside the one it has, and use it from then on; its number."""
@@ -202,7 +240,7 @@ class StoreIndexes:
         of["build"] = build
         async with self._owning():
             await self._run("make_store_vectors", **of)
-        of |= {"since": None, "until": await self._everything_before(), "segment": 1}
+        of |= {"since": None, "until": await self.everything_before(), "segment": 1}
         async with self._owning():
             await self._run("index_vectors", build, **of)
             [(vectors,)] = await self._run("count_indexed_vectors", build)
@@ -214,7 +252,7 @@ class StoreIndexes:
         ef_search, recall = await self._make_graph(of, vectors)
         await self._note(of, 0.95, texts=texts, vectors=vectors)
         await self._finish(of, ef_search, recall)
-        await self.retire(tenant, store_id, before=build)
+        await self.retire(tenant, store_id, before=build, embedding_version=embedding_version)
         return int(build)
 
     async def extend(self, found: Surveyed, covers_until: datetime | None = None) -> None:
@@ -226,7 +264,7 @@ class StoreIndexes:
             "build": found.build,
             "segment": (found.segments or 0) + 1,
         }
-        until = await self._everything_before()
+        until = await self.everything_before()
         assert found.build is not None, "there is something to extend"
         async with self._owning():
             [index] = await self._run("store_index_of", **of)
@@ -312,7 +350,7 @@ class StoreIndexes:
         async with self._owning():
             await self._run("note_progress", progress=progress, **counts, **of)
 
-    async def _everything_before(self) -> datetime:
+    async def everything_before(self) -> datetime:
         """An instant before which every row was written by a transaction that has ended.
 
         Raises:
@@ -345,3 +383,10 @@ class StoreIndexes:
         statement = _SQL[name] if build is None else of_build(_SQL[name], build)
         cursor = await self._connection.execute(statement.sql, params)
         return await cursor.fetchall() if cursor.description else []
+
+
+def _named(stores: Sequence[tuple[str, UUID]]) -> dict[str, Any]:
+    return {
+        "tenants": [tenant for tenant, _ in stores],
+        "stores": [store_id for _, store_id in stores],
+    }

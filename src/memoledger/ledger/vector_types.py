@@ -31,9 +31,15 @@ class HalfVector:
 
 @dataclass(frozen=True, slots=True)
 class HalfVectors:
-    """A `halfvec[]`: shape (count, dimensions)."""
+    """A `halfvec[]`.
+
+    Args:
+        values: shape (count, dimensions).
+        more: further matrices, whose vectors follow; each may be of another length.
+    """
 
     values: NDArray[np.float32]
+    more: Sequence[NDArray[np.float32]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +109,22 @@ class _HalfVectorDumper(_BinaryDumper):
 
 class _HalfVectorsDumper(_BinaryDumper):
     def dump(self, obj: HalfVectors) -> Buffer:
-        count, dimensions = obj.values.shape
-        if count == 1:  # a memory written alone: the same bytes, without NumPy's set-up
-            size = struct.pack(">iHH", 4 + 2 * dimensions, dimensions, 0)
-            return _array_header(self.element_oid, 1) + size + obj.values.astype(">f2").tobytes()
-        items = np.zeros(count, dtype=_half_vector_item(dimensions))
-        items["size"] = 4 + 2 * dimensions
-        items["dim"] = dimensions
-        items["v"] = obj.values
-        return _array_header(self.element_oid, count) + items.tobytes()
+        parts = [obj.values, *obj.more]
+        count = sum(len(part) for part in parts)
+        return _array_header(self.element_oid, count) + b"".join(map(_elements, parts))
+
+
+def _elements(values: NDArray[np.float32]) -> bytes:
+    """A matrix as elements of an array: each its size in bytes, then as it is sent alone."""
+    count, dimensions = values.shape
+    if count == 1:  # a memory written alone: the same bytes, without NumPy's set-up
+        size = struct.pack(">iHH", 4 + 2 * dimensions, dimensions, 0)
+        return size + values.astype(">f2").tobytes()
+    items = np.zeros(count, dtype=_half_vector_item(dimensions))
+    items["size"] = 4 + 2 * dimensions
+    items["dim"] = dimensions
+    items["v"] = values
+    return items.tobytes()
 
 
 @cache

@@ -1,9 +1,10 @@
-"""Context packs: memories packed into a budget of tokens, as a text for a model.
+"""Context packs: memories and chunks packed into a budget of tokens, as a text for a model.
 
 The text has one line for each memory, `[3] Caroline: I went hiking.`; its number leads to the item
 with the whole source. Memories of one conversation, or else of one topic, stand together, the group
 with the best memory first; inside a group they are in the order of time, below the days on which
-they happened:
+they happened. Chunks of one document stand together below its title, in its order, each after the
+headings it stands under: `[4] Guide > Install: Run the installer.`
 
     ## trip to the lake
     Monday 8 May 2023
@@ -22,9 +23,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from memoledger.model.document import Chunk
 from memoledger.model.indexing import day_name
 from memoledger.model.memory import Memory
 from memoledger.model.plain import as_plain
+from memoledger.model.recall import Family
 
 MARK: Final = " […]"
 """Stands where a memory was cut."""
@@ -53,35 +56,56 @@ _WORD_END: Final = re.compile(r"(?<=\S)(?=\s)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where an item comes from.
+    """Where an item comes from: a version of a memory, or a chunk of a version of a document.
 
     Args:
         store, store_id: the store it is in.
-        memory_id, version: which version of which memory.
+        memory_id, version: which version of which memory; of a chunk there is no `memory_id`, and
+            `version` is the document's.
         speaker: who said it, where that is known.
         occurred_at: when it happened, where that is known.
-        recorded_at: when this version was written.
+        recorded_at: when this version, or the chunk, was written.
+        chunk_id, document_id: which chunk of which document.
+        section: the headings the chunk stands under, outermost first.
+        start, end: where the chunk stands in the document's text, in characters, half-open.
     """
 
     store: str
     store_id: UUID
-    memory_id: UUID
+    memory_id: UUID | None
     version: int
     speaker: str | None
     occurred_at: datetime | None
     recorded_at: datetime
+    chunk_id: UUID | None = None
+    document_id: UUID | None = None
+    section: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def family(self) -> Family:
+        """What it is."""
+        return "memory" if self.chunk_id is None else "chunk"
+
+    @property
+    def id(self) -> UUID:
+        """The id of the memory or chunk."""
+        found = self.memory_id or self.chunk_id
+        assert found is not None, "it is either of the two"
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextItem:
-    """A memory as it stands in a pack.
+    """A memory or chunk as it stands in a pack.
 
     Args:
         number: its number in the text, from 1.
         text: its content, or as much of it as fitted.
         truncated: whether it was cut: it alone is larger than the budget.
         score: recall's; higher is better.
-        group: the conversation it belongs to, where that is known.
+        group: the conversation or document it belongs to, where that is known.
         folded: ids of the near-duplicates that were left out for it.
     """
 
@@ -104,14 +128,14 @@ class ContextItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextPack:
-    """The best memories for a question, as a text of at most so many tokens.
+    """The best memories and chunks for a question, as a text of at most so many tokens.
 
     Args:
         text: everything, ready to be given to a model; empty if nothing was found or fitted.
-        items: the memories in the order of the text.
+        items: the memories and chunks in the order of the text.
         tokens: tokens of `text`, as `counted_by` counts them.
         max_tokens: the budget.
-        omitted: how many memories were found and did not fit.
+        omitted: how many memories and chunks were found and did not fit.
         folded: how many near-duplicates were left out.
         counted_by: "tokenizer" (the embedder's), "estimate" or "caller".
         receipt_id: the receipt of the recall behind it; None where receipts are switched off.
@@ -138,10 +162,10 @@ class ContextPack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A memory that may enter a pack; pieces come best first.
+    """A memory or chunk that may enter a pack; pieces come best first.
 
     Args:
-        memory: the memory.
+        found: the memory or chunk.
         score: recall's.
         group: what is equal for memories that stand together.
         label: the group's heading; None for none.
@@ -149,7 +173,7 @@ class Piece:
         text: what of its content is shown; None for all.
     """
 
-    memory: Memory
+    found: Memory | Chunk
     score: float
     group: str
     label: str | None
@@ -163,16 +187,22 @@ class Piece:
     @property
     def shown(self) -> str:
         """Its content as it stands in the text, without the line's beginning."""
-        whole = self.memory.content.strip()
+        whole = self.whole
         return whole if self.text is None else self.text + MARK
+
+    @property
+    def whole(self) -> str:
+        """All that it says."""
+        text = self.found.text if isinstance(self.found, Chunk) else self.found.content
+        return text.strip()
 
     @property
     def day(self) -> str:
         """The line above it that says when it happened, or else when it was recorded."""
-        occurred_at = self.memory.occurred_at
+        occurred_at = self.found.occurred_at
         if occurred_at is not None:
             return day_name(occurred_at)
-        return f"Recorded on {day_name(self.memory.recorded_at)}"
+        return f"Recorded on {day_name(self.found.recorded_at)}"
 
     @property
     def heading(self) -> str | None:
@@ -181,9 +211,9 @@ class Piece:
 
     def line(self, number: int) -> str:
         """Its own line, with more lines below it where its content has more."""
-        speaker = speaker_of(self.memory)
+        above = self.found.section if isinstance(self.found, Chunk) else speaker_of(self.found)
         said = "\n    ".join(self.shown.splitlines())
-        return f"[{number}] {_tidy(speaker)}: {said}" if speaker else f"[{number}] {said}"
+        return f"[{number}] {_tidy(above)}: {said}" if above else f"[{number}] {said}"
 
     def frame(self) -> list[str]:
         """The lines that it needs above itself, unless others of its group have them already."""
@@ -196,8 +226,10 @@ def speaker_of(memory: Memory) -> str | None:
     return speaker if speaker and speaker.strip() else None
 
 
-def conversation_of(memory: Memory) -> str | None:
-    """The conversation, document or session that a memory says it is part of, for people."""
+def conversation_of(memory: Memory | Chunk) -> str | None:
+    """What a memory or chunk is part of, for people: a conversation, a document, a session."""
+    if isinstance(memory, Chunk):
+        return memory.title or memory.source_id
     for key in CONVERSATION_KEYS:
         name = memory.metadata.get(key)
         if isinstance(name, str | int) and str(name).strip():
@@ -234,7 +266,7 @@ def arranged(pieces: Sequence[Piece]) -> list[Piece]:
     first: dict[str, int] = {}
     for place, piece in enumerate(pieces):
         first.setdefault(piece.group, place)
-    return sorted(pieces, key=lambda piece: (first[piece.group], *_when(piece.memory)))
+    return sorted(pieces, key=lambda piece: (first[piece.group], *_when(piece.found)))
 
 
 def render(pieces: Sequence[Piece]) -> str:
@@ -261,7 +293,7 @@ def items_of(pieces: Sequence[Piece], store: str) -> tuple[ContextItem, ...]:
             truncated=piece.text is not None,
             score=piece.score,
             group=piece.label,
-            source=_source(piece.memory, store),
+            source=_source(piece.found, store),
             folded=piece.folded,
         )
         for number, piece in enumerate(pieces, start=1)
@@ -290,22 +322,42 @@ CountTokens = Callable[[str], int]
 """Counts the tokens of a text; called often, so it should be fast."""
 
 
-def _when(memory: Memory) -> tuple[str, bool, datetime, UUID]:
-    """By day, on a day what happened before what was only recorded, then by time and making."""
-    instant = memory.occurred_at or memory.recorded_at
+def _when(found: Memory | Chunk) -> tuple[str, bool, datetime, int, UUID]:
+    """By day, on a day what happened before what was only recorded, then by time and making.
+
+    Chunks are in the order of their document, which alone makes up their group.
+    """
+    if isinstance(found, Chunk):
+        return "", False, datetime.min.replace(tzinfo=UTC), found.place, found.id
+    instant = found.occurred_at or found.recorded_at
     day = instant.astimezone(UTC).date().isoformat()
-    return day, memory.occurred_at is None, instant, memory.id
+    return day, found.occurred_at is None, instant, 0, found.id
 
 
-def _source(memory: Memory, store: str) -> Source:
+def _source(found: Memory | Chunk, store: str) -> Source:
+    if isinstance(found, Chunk):
+        return Source(
+            store=store,
+            store_id=found.store_id,
+            memory_id=None,
+            version=found.version,
+            speaker=None,
+            occurred_at=found.occurred_at,
+            recorded_at=found.recorded_at,
+            chunk_id=found.id,
+            document_id=found.document_id,
+            section=found.section,
+            start=found.start,
+            end=found.end,
+        )
     return Source(
         store=store,
-        store_id=memory.store_id,
-        memory_id=memory.id,
-        version=memory.version,
-        speaker=speaker_of(memory),
-        occurred_at=memory.occurred_at,
-        recorded_at=memory.recorded_at,
+        store_id=found.store_id,
+        memory_id=found.id,
+        version=found.version,
+        speaker=speaker_of(found),
+        occurred_at=found.occurred_at,
+        recorded_at=found.recorded_at,
     )
 
 

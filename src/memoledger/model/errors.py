@@ -5,7 +5,8 @@
     │   ├── SettingsError       a setting is unknown, malformed or contradicts another
     │   ├── Malformed           it cannot be read at all: no JSON, no header of that kind
     │   ├── UnsupportedMedia    it is of a kind, or packed in a way, that is not taken here
-    │   └── TooLarge            it is larger than may be sent
+    │   ├── TooLarge            it is larger than may be sent
+    │   └── UnreadableSource    a document's source is of no known format, broken, hostile or large
     ├── NotFound                no such thing, or none this principal may see
     ├── ConflictError           someone else changed it first, or it exists with other content
     ├── Forbidden               visible, but this principal may not do that to it
@@ -17,6 +18,9 @@
     ├── IdentityProviderError   its keys cannot be had, so that no token can be verified: try later
     ├── EmbedderError           the embedding model failed, answered wrongly or not at all
     ├── RerankerError           the reranking model failed or answered wrongly
+    ├── ArtifactError           the store of raw sources failed or refused
+    │   ├── ArtifactMissing     the ledger knows it, the store of raw sources does not have it
+    │   └── ArtifactDamaged     its bytes are not those that were written
     └── LedgerError             PostgreSQL itself
         ├── LedgerUnavailable   unreachable, shutting down, out of connections: try again later
         │   └── ShuttingDown    the service before it ends; what it did not answer was not done
@@ -129,6 +133,12 @@ class TooLarge(InvalidInput):
     code = "too-large"
 
 
+class UnreadableSource(InvalidInput):
+    """A source is of no known format, broken, hostile or too large; it names the file."""
+
+    code = "unreadable-source"
+
+
 class NotFound(MemoledgerError, LookupError):
     """There is no such thing, or none that this principal may see; the two are not told apart."""
 
@@ -213,6 +223,24 @@ class RerankerError(MemoledgerError):
     """The reranking model cannot be loaded, failed, or answered with something that is no score."""
 
     code = "reranker"
+
+
+class ArtifactError(MemoledgerError):
+    """The store of raw sources failed, refused, or could not be reached."""
+
+    code = "artifacts"
+
+
+class ArtifactMissing(ArtifactError, LookupError):
+    """The ledger knows a raw source that the store of raw sources does not have."""
+
+    code = "artifact-missing"
+
+
+class ArtifactDamaged(ArtifactError):
+    """The bytes of a raw source are not those that were written: their hash differs."""
+
+    code = "artifact-damaged"
 
 
 class LedgerError(MemoledgerError):

@@ -43,3 +43,16 @@ BATCH_MAX: Final = 1_000
 INSTANT_MIN: Final = datetime(1000, 1, 1, tzinfo=UTC)
 INSTANT_MAX: Final = datetime(3000, 1, 1, tzinfo=UTC)
 """Dates outside are taken for mistakes, such as milliseconds read as seconds."""
+
+DOCUMENT_CHARS_MAX: Final = 20_000_000
+"""The extracted text of a document."""
+
+CHUNKS_MAX: Final = 100_000
+"""Chunks of one version of a document."""
+
+OBSERVATIONS_MAX: Final = 1_000
+"""Memories that one learned document yields."""
+
+SECTION_CHARS_MAX: Final = 500
+KEYWORDS_MAX: Final = 8
+"""Words kept as the keywords of a chunk."""

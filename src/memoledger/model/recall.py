@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
-from uuid import UUID
 
 from memoledger.model import limits
 from memoledger.model.checks import (
@@ -22,7 +21,27 @@ from memoledger.model.checks import (
     check_text,
 )
 from memoledger.model.errors import InvalidInput
-from memoledger.model.memory import Memory, check_tags
+from memoledger.model.hits import FAMILIES, Family, Hit, Hits, Parts
+from memoledger.model.memory import check_tags
+
+__all__ = [
+    "FAMILIES",
+    "FILTER_FIELDS",
+    "MODES",
+    "NO_FILTER",
+    "PLAIN_RANKING",
+    "Family",
+    "Filter",
+    "Hit",
+    "Hits",
+    "Mode",
+    "Parts",
+    "Query",
+    "Ranking",
+    "as_families",
+    "as_mode",
+    "question_of",
+]
 
 Mode = Literal["hybrid", "dense", "lexical"]
 """By vectors and words together, by vectors alone, or by words alone."""
@@ -34,6 +53,9 @@ MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """What a memory must be to count; everything given must hold. Empty lets everything through.
+
+    A chunk is held against its document's fields. A document has no importance, so that none
+    passes `min_importance`; and it does not say when it is true, so that all pass `valid_at`.
 
     Args:
         types: its type is one of these.
@@ -180,6 +202,7 @@ class Query:
     Args:
         as_of: answer from what the ledger held at this instant; None for now.
         now: the caller's clock, to which "yesterday" and recency refer; None for the ledger's.
+        families: what may be an answer: memories, chunks of documents, or both.
     """
 
     text: str
@@ -191,6 +214,7 @@ class Query:
     explain: bool
     now: datetime | None = None
     ranking: Ranking = PLAIN_RANKING
+    families: tuple[Family, ...] = FAMILIES
 
     @classmethod
     def of(  # noqa: PLR0913 - all that a question can say
@@ -205,6 +229,7 @@ class Query:
         explain: bool = False,
         now: datetime | str | None = None,
         ranking: Ranking = PLAIN_RANKING,
+        families: Sequence[str] | None = None,
     ) -> Query:
         """A question of checked values.
 
@@ -228,6 +253,7 @@ class Query:
             explain=explain,
             now=check_instant("now", now),
             ranking=ranking,
+            families=as_families(families),
         )
 
 
@@ -262,114 +288,17 @@ def as_mode(value: str) -> Mode:
     return "dense" if chosen == "dense" else "lexical" if chosen == "lexical" else "hybrid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a hit's score is made of. None where that channel did not take part.
+def as_families(value: object) -> tuple[Family, ...]:
+    """`value` as families, each once and in their own order; None or none at all is every one.
 
-    Args:
-        dense: cosine similarity of the best view, -1 to 1.
-        lexical: BM25 score, from 0, unbounded.
-        dense_scaled, lexical_scaled: the two, with what stands around the memory, on the common
-            scale from 0 to 1 on which they were added.
-        rank: place in the answer, from 1.
-        dense_around, lexical_around: the two with what stands around the memory, in their units.
-        named: 1 if the question names the memory's speaker, 1/2 if nearly.
-        timely: how near it lies to the days the question speaks of, 0 to 1.
-        quoted: which share of the question's quotations it holds.
-        telling: which share of it tells rather than asks.
-        reranked: the reranker's verdict, from 0 (the worst it judged) to 1 (the best); None if it
-            did not judge this one.
+    Raises:
+        InvalidInput: it is no list, or one of them is no family.
     """
-
-    dense: float | None
-    lexical: float | None
-    dense_scaled: float | None
-    lexical_scaled: float | None
-    rank: int
-    dense_around: float | None = None
-    lexical_around: float | None = None
-    named: float | None = None
-    timely: float | None = None
-    quoted: float | None = None
-    telling: float | None = None
-    reranked: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A memory that was found.
-
-    Args:
-        score: higher is better; comparable within one answer.
-        parts: what the score is made of, if that was asked for.
-        folded: ids of the near-duplicates for which this hit stands, best first.
-    """
-
-    memory: Memory
-    score: float
-    parts: Parts | None = field(default=None)
-    folded: tuple[UUID, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """The hit as JSON-ready data."""
-        parts = None if self.parts is None else {n: getattr(self.parts, n) for n in _PART_NAMES}
-        return {
-            "memory": self.memory.as_dict(),
-            "score": self.score,
-            "parts": parts,
-            "folded": [str(memory_id) for memory_id in self.folded],
-        }
-
-
-_PART_NAMES = (
-    *("dense", "lexical", "dense_scaled", "lexical_scaled", "rank"),
-    *("dense_around", "lexical_around", "named", "timely", "quoted", "telling", "reranked"),
-)
-
-
-class Hits(list[Hit]):
-    """The answer to a recall: a list of hits, best first, and what there is to say about it.
-
-    Args:
-        hits: the hits.
-        receipt_id: the receipt that this recall leaves; None where receipts are switched off.
-        complete: False if time ran out before everything was looked at: the hits are right, but
-            others may be missing.
-        pending: how many memories of the store wait to be embedded; they are found by words only.
-        searched_by: how vectors and words were searched, such as "exact" or the index's name.
-        timings_ms: how long each part took, in milliseconds.
-    """
-
-    __slots__ = ("complete", "pending", "receipt_id", "searched_by", "timings_ms")
-
-    def __init__(
-        self,
-        hits: Iterable[Hit] = (),
-        *,
-        receipt_id: UUID | None = None,
-        complete: bool = True,
-        pending: int = 0,
-        searched_by: str = "exact",
-        timings_ms: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(hits)
-        self.receipt_id = receipt_id
-        self.complete = complete
-        self.pending = pending
-        self.searched_by = searched_by
-        self.timings_ms: Mapping[str, float] = timings_ms or {}
-
-    def only(self, hits: Iterable[Hit]) -> Hits:
-        """Some of the hits, with all else that there is to say about the answer."""
-        told = {name: getattr(self, name) for name in self.__slots__}
-        return Hits(hits, **told)
-
-    def facts(self) -> dict[str, Any]:
-        """What there is to say about the answer, as JSON-ready data; the hits are not in it."""
-        return {
-            "receipt_id": None if self.receipt_id is None else str(self.receipt_id),
-            "complete": self.complete,
-            "pending": self.pending,
-            "searched_by": self.searched_by,
-            "timings_ms": {part: round(ms, 3) for part, ms in self.timings_ms.items()},
-        }
+    if value is None or value == ():
+        return FAMILIES
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidInput(
+            "families", value, "it is no list", remedy='Give a list, for example ["memory"].'
+        )
+    chosen = {check_choice("families", one, FAMILIES) for one in value}
+    return tuple(family for family in FAMILIES if not chosen or family in chosen)

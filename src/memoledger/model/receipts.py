@@ -10,7 +10,7 @@ from uuid import UUID
 
 from memoledger.model.plain import as_plain
 from memoledger.model.principal import Principal
-from memoledger.model.recall import PLAIN_RANKING, Query
+from memoledger.model.recall import FAMILIES, PLAIN_RANKING, Family, Query
 
 ReceiptWords = Literal["full", "hashed", "off"]
 """What receipts keep of a question: its words, only their salted hash, or there are no receipts."""
@@ -31,6 +31,7 @@ class FreshReceipt(NamedTuple):
         receipt_id: a UUID of version 7; its time is the time of the answer.
         embedding_version: the number of the namespace that was searched; None for words alone.
         memory_ids, versions, scores: of each hit, best first; ids as integers.
+        chunks: the places, from 0, of those that are chunks.
         private: whether a hit is its creator's alone.
     """
 
@@ -47,19 +48,45 @@ class FreshReceipt(NamedTuple):
     complete: bool
     pending: int
     timings_ms: Mapping[str, float]
+    chunks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptHit:
-    """A memory that a recall returned.
+    """A memory, or a chunk, that a recall returned; it has one of the two ids.
 
     Args:
-        score: None once the memory was erased.
+        version: the memory's, or that of the document in which the chunk stood.
+        score: None once the memory or document was erased.
     """
 
-    memory_id: UUID
+    memory_id: UUID | None
     version: int
     score: float | None
+    chunk_id: UUID | None = None
+
+    @classmethod
+    def of(cls, id_: UUID, version: int, score: float | None, family: Family) -> ReceiptHit:
+        """A hit by its family."""
+        if family == "chunk":
+            return cls(None, version, score, id_)
+        return cls(id_, version, score)
+
+    @property
+    def family(self) -> Family:
+        """What it is."""
+        return "memory" if self.chunk_id is None else "chunk"
+
+    @property
+    def id(self) -> UUID:
+        """Its id, whichever it is."""
+        found = self.memory_id or self.chunk_id
+        assert found is not None, "it is either of the two"
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """The hit as JSON-ready data."""
+        return {name: as_plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +141,7 @@ class Receipt:
             "recorded_at": self.recorded_at.isoformat(),
             "struck_at": None if self.struck_at is None else self.struck_at.isoformat(),
             "filters": dict(self.filters),
-            "hits": [{**asdict(hit), "memory_id": str(hit.memory_id)} for hit in self.hits],
+            "hits": [hit.as_dict() for hit in self.hits],
             "timings_ms": dict(self.timings_ms),
         }
 
@@ -155,6 +182,7 @@ def asked_besides(query: Query, *, without_words: bool) -> dict[str, Any]:
         "min_similarity": query.min_similarity,
         "as_of": query.as_of,
         "now": query.now,
+        "families": None if query.families == FAMILIES else query.families,
     }
     if not query.filter.is_empty:
         given |= {field.name: getattr(query.filter, field.name) for field in fields(query.filter)}

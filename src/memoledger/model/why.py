@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from memoledger.model.recall import Parts
+from memoledger.model.recall import Family, Parts
 
 Reason = Literal[
     "recalled",
     "another-store",
     "erased",
     "forgotten",
+    "superseded",
     "expired",
     "not-yet-recorded",
     "filtered-out",
@@ -23,16 +24,19 @@ Reason = Literal[
     "beyond-limit",
     "cut-short",
 ]
-"""Why a memory is in an answer, or is not."""
+"""Why a memory is in an answer, or is not. A chunk is superseded once its document lacks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Why a question returns a memory, or does not.
+    """Why a question returns a memory or a chunk, or does not.
 
     Args:
+        memory_id: the id of either.
+        family: which of the two it is.
         text: the reason in a sentence.
-        version: the version that was looked at; None where there is none to look at.
+        version: the version that was looked at, of a chunk its document's; None where there is none
+            to look at.
         rank: its place among all that the question finds, from 1; None where it has none, or none
             among the first 1,000.
         limit: the hits that were asked for.
@@ -46,6 +50,7 @@ class Why:
     reason: Reason
     text: str
     limit: int
+    family: Family = "memory"
     version: int | None = None
     rank: int | None = None
     score: float | None = None
@@ -63,6 +68,7 @@ class Why:
         """The reason as JSON-ready data."""
         return {
             "memory_id": str(self.memory_id),
+            "family": self.family,
             "recalled": self.recalled,
             "reason": self.reason,
             "text": self.text,

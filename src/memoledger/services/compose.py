@@ -1,4 +1,4 @@
-"""Compose: the best memories for a question, packed into a budget of tokens."""
+"""Compose: the best memories and chunks for a question, packed into a budget of tokens."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from memoledger.model.diversity import similarities, topics
 from memoledger.model.recall import Hit, Hits, Query
 from memoledger.ports import TokenCounter
 from memoledger.services.context import Context, Scope
+from memoledger.services.found import comparable
 from memoledger.services.recall import answer
 
 LINE_TOKENS_MIN: Final = 10
@@ -81,14 +82,17 @@ async def compose(
         EmbedderError: the model failed.
     """
     budget = check_count("max_tokens", max_tokens, least=1, most=BUDGET_MAX)
+    context = await context.pinned()
     counter = _Counter(count_tokens, context.preparer.token_counter)
     hits = await answer(context, scope, query, embedding=embedding)
     pieces = await _pieces(context, scope, hits)
     chosen = await _pack(pieces, counter, budget)
     text = render(chosen)
-    given = {piece.memory.id for piece in chosen}
-    told = hits.only([hit for hit in hits if hit.memory.id in given])
-    told = await context.receipts.keep(scope, query, told)
+    given = {piece.found.id for piece in chosen}
+    told = hits.only([hit for hit in hits if hit.id in given])
+    told = await context.receipts.keep(
+        scope, query, told, embedding_version=context.ledger.embedding_version
+    )
     return ContextPack(
         query=query.text,
         text=text,
@@ -131,15 +135,15 @@ class _Counter:
 
 
 async def _pieces(context: Context, scope: Scope, hits: Hits) -> list[Piece]:
-    """The hits as pieces, those without a conversation grouped by topic."""
-    labels = [conversation_of(hit.memory) for hit in hits]
+    """The hits as pieces, those without a conversation or document grouped by topic."""
+    labels = [conversation_of(hit.found) for hit in hits]
     loose = [hit for hit, label in zip(hits, labels, strict=True) if label is None]
     topic_of = await _topics(context, scope, loose)
     return [
         Piece(
-            memory=hit.memory,
+            found=hit.found,
             score=hit.score,
-            group=f"topic {topic_of[hit.memory.id]}" if label is None else f"conversation {label}",
+            group=_group(hit, label, topic_of),
             label=label,
             folded=hit.folded,
         )
@@ -147,13 +151,18 @@ async def _pieces(context: Context, scope: Scope, hits: Hits) -> list[Piece]:
     ]
 
 
+def _group(hit: Hit, label: str | None, topic_of: Mapping[UUID, int]) -> str:
+    if hit.chunk is not None:
+        return f"document {hit.chunk.document_id}"
+    return f"topic {topic_of[hit.id]}" if label is None else f"conversation {label}"
+
+
 async def _topics(context: Context, scope: Scope, hits: Sequence[Hit]) -> dict[UUID, int]:
-    versions = [(hit.memory.id, hit.memory.version) for hit in hits]
+    """A topic for each memory; chunks have their document."""
+    versions = [(hit.id, hit.found.version) for hit in hits]
     if not versions:
         return {}
-    known = await context.ledger.memories.comparable(
-        scope.principal, scope.store_id, versions, context.ledger.embedding_version
-    )
+    known = await comparable(context, scope, versions, ())
     vectors = [known[one].vector if one in known else None for one, _ in versions]
     return dict(zip((one for one, _ in versions), topics(similarities(vectors)), strict=True))
 
@@ -191,7 +200,7 @@ def _alone(piece: Piece, tokens: Mapping[str, int]) -> int:
 
 async def _cut(piece: Piece, counter: _Counter, budget: int) -> Piece | None:
     """As many of its first sentences as fit, or else words; None if no word does."""
-    whole = piece.memory.content.strip()[: budget * TOKEN_CHARS_MAX]
+    whole = piece.whole[: budget * TOKEN_CHARS_MAX]
     for ends in ends_of(whole):
         fitting, low, high = None, 0, len(ends)
         while low < high:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from memoledger.ledger.inspection import (
-    declared_embedding_versions,
-    protections,
-    server_facts,
-)
+from memoledger.ledger.embedding_versions import EmbeddingVersions
+from memoledger.ledger.inspection import protections, server_facts
 from memoledger.ledger.migrate import pending_migrations, shipped_migrations
 from memoledger.ledger.round_trip import Connection
 from memoledger.ledger.server import check_server
-from memoledger.ledger.store_indexes import StoreIndexes, Surveyed
+from memoledger.ledger.store_indexes import StoreIndexes
+from memoledger.model.artifact import ROOT
 from memoledger.model.embedding import EmbeddingVersion
-from memoledger.model.errors import MemoledgerError
-from memoledger.ports import Embedder
+from memoledger.model.errors import ArtifactError, MemoledgerError
+from memoledger.ports import Artifacts, Cache, Embedder
 from memoledger.services.index_stores import NO_STORE, plan
 
 Status = Literal["ok", "warn", "fail"]
@@ -28,6 +28,9 @@ Status = Literal["ok", "warn", "fail"]
 FREE_BYTES_WARN: Final = 1_000_000_000
 FREE_BYTES_FAIL: Final = 100_000_000
 """About what a new embedded ledger takes; with less, writing stops soon."""
+
+ANSWER_S: Final = 5.0
+"""A store of raw sources answers within this time, or something is wrong with it."""
 
 _SPECIMEN: Final = "The committee moved its meeting from Tuesday to Thursday."
 
@@ -134,16 +137,22 @@ async def find_namespace(connection: Connection, version: EmbeddingVersion) -> F
     """Whether the ledger's vectors are of the embedder's version."""
     if await pending_migrations(connection):
         return Finding("embedding version", "warn", "There is none yet.", "Run `memoledger init`.")
-    declared = await declared_embedding_versions(connection)
-    if not declared or declared == [version.name]:
-        return Finding("embedding version", "ok", f"{version.name}, the only one.")
-    others = ", ".join(name for name in declared if name != version.name)
+    kept = [one for one in await EmbeddingVersions(connection).all() if one.state != "retired"]
+    serving = next((one for one in kept if one.state == "serving"), None)
+    if serving is None:
+        return Finding("embedding version", "ok", f"None yet; it will be {version.name}.")
+    others = "".join(f", {one.name} is {one.state}" for one in kept if one != serving)
+    if version.name == serving.name:
+        return Finding("embedding version", "ok", f"{serving.name} serves{others}.")
+    known = any(one.name == version.name for one in kept)
+    as_it_was = "" if serving.spec is None else f" Set MEMOLEDGER_EMBEDDER={serving.spec}."
     return Finding(
         "embedding version",
-        "warn",
-        f"The embedder makes {version.name}; the ledger also has {others}.",
-        "Memories embedded by another are found by their words only. Set MEMOLEDGER_EMBEDDER as it "
-        "was, or remember them again.",
+        "warn" if known else "fail",
+        f"The settings' embedder makes {version.name}; {serving.name} serves{others}.",
+        f"The ledger goes on with the one that serves.{as_it_was}"
+        if known
+        else f"{as_it_was} To change the embedder: docs/howto/change-the-embedder.md.".strip(),
     )
 
 
@@ -151,18 +160,15 @@ async def find_indexes(connection: Connection, *, index_from: int) -> Finding:
     """Whether stores that outgrew exact search have their indexes."""
     if await pending_migrations(connection):
         return Finding("indexes", "ok", "No store has one yet.")
-    surveyed = await StoreIndexes(connection).survey(least=index_from or NO_STORE)
-    steps = plan(surveyed, index_from=index_from, embedding_version=_newest_version(surveyed))
+    indexes = StoreIndexes(connection)
+    surveyed = await indexes.survey(least=index_from or NO_STORE)
+    steps = plan(surveyed, index_from=index_from, embedding_versions=await indexes.versions())
     ready = sum(one.state == "ready" for one in surveyed)
     due = sum(step.act == "build" for step in steps)
     if index_from and due:
         remedy = "An open ledger makes them in the background; `memoledger stores indexes --build`."
         return Finding("indexes", "warn", f"{due} large stores are searched without one.", remedy)
     return Finding("indexes", "ok", f"{ready} large stores have one; the others are small.")
-
-
-def _newest_version(surveyed: Sequence[Surveyed]) -> int:
-    return max((one.embedding_version or 0 for one in surveyed), default=0)
 
 
 async def find_embedder(embedder: Embedder) -> Finding:
@@ -193,3 +199,36 @@ def find_room(folder: Path) -> Finding:
         return Finding("disk", "ok", message)
     status: Status = "fail" if free_bytes < FREE_BYTES_FAIL else "warn"
     return Finding("disk", status, message, "Free some space, or move the data folder.")
+
+
+async def find_artifacts(artifacts: Artifacts | None) -> Finding:
+    """Whether the store of raw sources answers, in a few seconds; it is not named here."""
+    if artifacts is None:
+        return Finding("artifacts", "ok", "Raw sources of documents are not kept.")
+    try:
+        async with asyncio.timeout(ANSWER_S), aclosing(artifacts.list(ROOT)) as found:
+            async for _ in found:
+                break
+    except TimeoutError:
+        message = f"The store of raw sources does not answer within {ANSWER_S:g} s."
+    except ArtifactError:
+        message = "The store of raw sources cannot be read."
+    else:
+        return Finding("artifacts", "ok", "The store of raw sources answers.")
+    return Finding(
+        "artifacts", "fail", message, "Look at MEMOLEDGER_ARTIFACTS_URL and its options."
+    )
+
+
+async def find_cache(cache: Cache | None) -> Finding:
+    """Whether the cache answers; without it everything takes a little longer, and nothing fails."""
+    if cache is None:
+        return Finding("cache", "ok", "Nothing is cached.")
+    answers = await cache.check()
+    told = cache.statistics
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in told.answers.items() if count)
+    if answers:
+        return Finding("cache", "ok", f"It answers{f'; so far {counts}' if counts else ''}.")
+    reason = told.reason or "It does not answer."
+    message = f"{reason} Answers are the same without it{f'; so far {counts}' if counts else ''}."
+    return Finding("cache", "warn", message, "Look at the Redis of MEMOLEDGER_REDIS_URL.")

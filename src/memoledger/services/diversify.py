@@ -8,8 +8,9 @@ from typing import Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from memoledger.model.diversity import fold, marginal_order, similarities
-from memoledger.model.recall import Hit, Query
+from memoledger.model.recall import Family, Hit, Query
 from memoledger.services.context import Context, Scope
+from memoledger.services.found import comparable
 
 COMPARED_MIN: Final = 400
 """Candidates that are compared with each other; more if more hits are asked for. Enough to fill an
@@ -21,7 +22,7 @@ class Ranked(Protocol):
 
     @property
     def id(self) -> UUID:
-        """The memory's id."""
+        """The id of the memory or chunk."""
         ...
 
     @property
@@ -34,6 +35,11 @@ class Ranked(Protocol):
         """Its score; higher is better."""
         ...
 
+    @property
+    def family(self) -> Family:
+        """Whether it is a memory or a chunk."""
+        ...
+
 
 _Ranked = TypeVar("_Ranked", bound=Ranked)
 
@@ -44,7 +50,7 @@ class Diversified(Generic[_Ranked]):
 
     Args:
         ranked: best first; those folded into another are left out.
-        folded: for each memory that stands for others, the ids of those, best first.
+        folded: for each that stands for others, by its id, the ids of those, best first.
     """
 
     ranked: Sequence[_Ranked]
@@ -54,7 +60,7 @@ class Diversified(Generic[_Ranked]):
         """The hits, each with the ids of those folded into it."""
         if not self.folded:
             return list(hits)
-        return [replace(h, folded=self.folded.get(h.memory.id, ())) for h in hits]
+        return [replace(h, folded=self.folded.get(h.id, ())) for h in hits]
 
 
 async def diversify(
@@ -73,9 +79,8 @@ async def diversify(
         return Diversified(ranked)
     depth = max(COMPARED_MIN, query.limit)
     wanted = [(one.id, one.version) for one in ranked[:depth]]
-    known = await context.ledger.memories.comparable(
-        scope.principal, scope.store_id, wanted, context.ledger.embedding_version
-    )
+    chunks = {one.id for one in ranked[:depth] if one.family == "chunk"}
+    known = await comparable(context, scope, wanted, chunks)
     pool = [one for one in ranked[:depth] if one.id in known]  # less what was erased meanwhile
     cosines = similarities([known[one.id].vector for one in pool])
     kept: Mapping[int, tuple[int, ...]] = dict.fromkeys(range(len(pool)), ())

@@ -14,6 +14,7 @@ from memoledger.model import limits
 from memoledger.model.bulk import BATCH_DEFAULT, Item, Progress
 from memoledger.model.errors import InvalidInput
 from memoledger.model.memory import Memory
+from memoledger.model.queue import Wait
 from memoledger.model.recall import Filter
 from memoledger.services.context import Context, Scope
 from memoledger.services.read import list_memories
@@ -197,6 +198,7 @@ async def import_lines(
     batch_size: int = BATCH_DEFAULT,
     on_rejected: Callable[[int, InvalidInput], None] | None = None,
     on_progress: Callable[[Imported], None] | None = None,
+    wait: Wait = "searchable",
 ) -> Progress:
     """Remember every line of a source; a wrong one is rejected, the rest is kept.
 
@@ -209,6 +211,7 @@ async def import_lines(
         batch_size: memories in one transaction, 1 to 1,000.
         on_rejected: called with the number of each rejected line, from 1, and the reason.
         on_progress: called after each batch.
+        wait: "durable" to leave embedding to the workers.
 
     Raises:
         EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written, those before
@@ -221,6 +224,7 @@ async def import_lines(
         batch_size=batch_size,
         on_rejected=on_rejected,
         on_progress=on_progress,
+        wait=wait,
     )
 
 
@@ -232,6 +236,7 @@ async def import_parsed(
     batch_size: int = BATCH_DEFAULT,
     on_rejected: Callable[[int, InvalidInput], None] | None = None,
     on_progress: Callable[[Imported], None] | None = None,
+    wait: Wait = "searchable",
 ) -> Progress:
     """The same for lines that somebody else has read, as `LineSplitter` gives them."""
     places: dict[int, tuple[int, int]] = {}
@@ -262,6 +267,7 @@ async def import_parsed(
         batch_size=batch_size,
         on_items=settled,
         on_progress=progressed,
+        wait=wait,
     )
     return report.progress
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -22,8 +23,11 @@ from memoledger.model.indexing import (
     query_terms,
 )
 from memoledger.model.memory import CheckedDraft
+from memoledger.model.queue import Wait
 from memoledger.model.vectors import Vector
 from memoledger.ports import Embedder, TokenCounter, Vectors
+from memoledger.services.beside import BesideVectors, beside_vectors
+from memoledger.services.companions import Companion
 from memoledger.services.embedding_statistics import EmbeddingStatistics, embed_counted
 
 VIEWS_MAX = 3
@@ -47,14 +51,34 @@ class Preparer:
     """Embeds and analyses, with one embedder and one language.
 
     Args:
-        embedder: the model of the ledger's embedding version.
+        embedder: the model of the embedding version that is searched.
         language: the Snowball stemmer's name.
+        companions: the other embedding versions, which get vectors of what is written too.
+        statistics: where embedding is counted; None for a count of its own.
     """
 
-    def __init__(self, embedder: Embedder, language: str) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        language: str,
+        *,
+        companions: Sequence[Companion] = (),
+        statistics: EmbeddingStatistics | None = None,
+    ) -> None:
         self._embedder = embedder
         self._language = language
-        self.statistics = EmbeddingStatistics()
+        self.companions = tuple(companions)
+        self.statistics = EmbeddingStatistics() if statistics is None else statistics
+
+    @property
+    def language(self) -> str:
+        """The Snowball stemmer's name."""
+        return self._language
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model of the embedding version that is searched."""
+        return self._embedder
 
     @property
     def dimensions(self) -> int:
@@ -66,26 +90,58 @@ class Preparer:
         """What counts tokens as the embedder does, where its tokenizer is at hand."""
         return self._embedder if isinstance(self._embedder, TokenCounter) else None
 
-    async def prepare(self, drafts: Sequence[tuple[CheckedDraft, GivenVectors]]) -> list[Prepared]:
+    async def prepare(
+        self,
+        drafts: Sequence[tuple[CheckedDraft, GivenVectors]],
+        *,
+        wait: Wait = "searchable",
+    ) -> list[Prepared]:
         """Everything that is written beside each draft; only views without a vector are embedded.
+
+        Args:
+            wait: "durable" to embed nothing now: views without a vector are left to the workers.
 
         Raises:
             EmbedderError: the model failed; nothing was written.
         """
         views = [views_of(draft) for draft, _ in drafts]
+        if wait == "durable":
+            views = [
+                [(view, text) for view, text in found if view in given]
+                for (_, given), found in zip(drafts, views, strict=True)
+            ]
         texts = [
             text
             for (_, given), found in zip(drafts, views, strict=True)
             for view, text in found
             if view not in given
         ]
-        embedded = iter(await self._embed(texts))
+        own, beside = await self._embedded(texts, drafts, wait)
+        embedded = iter(own)
         prepared: list[Prepared] = []
         for place, ((draft, given), found) in enumerate(zip(drafts, views, strict=True), start=1):
             await let_others_run(place)
-            vectors = _rows([given[v] if v in given else next(embedded) for v, _ in found])
-            prepared.append(self._prepared(draft, found, vectors))
+            vectors = self._rows([given[v] if v in given else next(embedded) for v, _ in found])
+            ready = self._prepared(draft, found, vectors)
+            prepared.append(ready if beside is None else beside.completed(ready))
         return prepared
+
+    async def _embedded(
+        self,
+        texts: Sequence[str],
+        drafts: Sequence[tuple[CheckedDraft, GivenVectors]],
+        wait: Wait,
+    ) -> tuple[Vectors, BesideVectors | None]:
+        """Vectors of the texts, and those of the drafts in the other versions if there are any.
+
+        Vectors that came with a draft are of the version that serves; in the others all of it is
+        embedded.
+        """
+        if not self.companions or not drafts:
+            return await self.embed_documents(texts), None
+        views = [views_of(draft) for draft, _ in drafts]
+        others = beside_vectors(self.companions, views, embed=wait != "durable")
+        return await asyncio.gather(self.embed_documents(texts), others)
 
     async def embed_query(self, text: str) -> Vector:
         """The query's vector, shape (dimensions,)."""
@@ -93,12 +149,21 @@ class Preparer:
         vector: Vector = vectors[0]
         return vector
 
+    def document_terms(self, text: str) -> TermVector:
+        """The words of a text that is to be found, weighed."""
+        return document_vector(text, self._language)
+
     def query_terms(self, text: str) -> TermVector:
         """The query's distinct terms, each with weight 1; empty if it has none."""
         indices = tuple(sorted(set(query_terms(text, self._language).values())))
         return TermVector(indices, (1.0,) * len(indices), len(indices))
 
-    async def _embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """The texts' vectors, shape (len(texts), dimensions).
+
+        Raises:
+            EmbedderError: the model failed.
+        """
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
         return await embed_counted(self._embedder, texts, "document", self.statistics)
@@ -106,20 +171,56 @@ class Preparer:
     def _prepared(
         self, draft: CheckedDraft, views: list[tuple[View, str]], vectors: Vectors
     ) -> Prepared:
-        text = lexical_text(views[0][1], title=draft.title, summary=draft.summary)
+        text = lexical_text(body_of(draft), title=draft.title, summary=draft.summary)
         terms = document_vector(text, self._language)
         return Prepared(new_id(), draft, tuple(view for view, _ in views), vectors, terms)
 
+    def _rows(self, vectors: Sequence[Vector]) -> Vectors:
+        # Most memories have one view, for which np.stack would take as long as the rest together.
+        if len(vectors) == 1:
+            return vectors[0][np.newaxis]
+        if not vectors:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        return np.stack(vectors)
 
-def _rows(vectors: Sequence[Vector]) -> Vectors:
-    # Most memories have one view, for which np.stack would take as long as the rest together.
-    return vectors[0][np.newaxis] if len(vectors) == 1 else np.stack(vectors)
+
+class Viewed(Protocol):
+    """What is embedded view by view: a draft, or a version that was written."""
+
+    @property
+    def content(self) -> str:
+        """Its text."""
+        ...
+
+    @property
+    def title(self) -> str | None:
+        """Its title."""
+        ...
+
+    @property
+    def summary(self) -> str | None:
+        """Its summary."""
+        ...
+
+    @property
+    def speaker(self) -> str | None:
+        """Who said it."""
+        ...
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When it happened."""
+        ...
 
 
-def views_of(draft: CheckedDraft) -> list[tuple[View, str]]:
-    """What is embedded of a draft: its body first, which may not say who and when, so these do."""
-    body = indexed_text(draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at)
-    views: list[tuple[View, str]] = [("body", body)]
+def body_of(draft: Viewed) -> str:
+    """The body as it is searched: it may not say who and when, so these are put before it."""
+    return indexed_text(draft.content, speaker=draft.speaker, occurred_at=draft.occurred_at)
+
+
+def views_of(draft: Viewed) -> list[tuple[View, str]]:
+    """What is embedded of a draft, its body first."""
+    views: list[tuple[View, str]] = [("body", body_of(draft))]
     if draft.title is not None:
         views.append(("title", draft.title))
     if draft.summary is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple, overload
@@ -23,7 +24,7 @@ from memoledger.model.neighbours import (
     term_scores_in_context,
 )
 from memoledger.model.ranking import weighted_score
-from memoledger.model.recall import Parts, Query
+from memoledger.model.recall import Family, Parts, Query
 from memoledger.model.reranking import with_verdicts
 from memoledger.model.times import Period, periods, timeliness
 from memoledger.model.vectors import Vector
@@ -41,7 +42,7 @@ APART_MIN: Final = 0.01
 
 
 class Ranked(NamedTuple):
-    """A memory in its place.
+    """A memory or chunk in its place.
 
     Args:
         score: cosine, BM25 or the fused score, by the query's mode; a score of 0 to 1 in
@@ -53,17 +54,19 @@ class Ranked(NamedTuple):
     version: int
     score: float
     parts: Parts | None
+    family: Family = "memory"
 
 
 @dataclass(slots=True)
 class _Pool:
-    """Memories with their scores, row by row; NaN where there is none.
+    """Memories and chunks with their scores, row by row; NaN where there is none.
 
     Args:
         dense, lexical: of the memory alone.
         around_dense, around_lexical: with what stands around it.
         evidence: what else speaks for each, by its name in `Parts`.
         judged: the reranker's verdicts, if it was asked.
+        chunks: the ids of those that are chunks.
     """
 
     ids: list[UUID]
@@ -74,11 +77,27 @@ class _Pool:
     around_lexical: Numbers
     evidence: Mapping[str, Numbers] = field(default_factory=dict)
     judged: Numbers | None = None
+    chunks: AbstractSet[UUID] = frozenset()
 
     @classmethod
     def of(cls, found: Candidates) -> _Pool:
-        dense, lexical = found.dense, found.lexical
-        return cls(list(found.ids), list(found.versions), dense, lexical, dense, lexical)
+        return cls(
+            list(found.ids),
+            list(found.versions),
+            found.dense,
+            found.lexical,
+            found.dense,
+            found.lexical,
+            chunks=found.chunks,
+        )
+
+    def split(self, rows: Sequence[int]) -> tuple[list[tuple[UUID, int]], list[UUID]]:
+        """Ids and versions of the memories in some rows, and ids of the chunks in them."""
+        versions = [(self.ids[row], self.versions[row]) for row in rows]
+        if not self.chunks:
+            return versions, []
+        memories = [one for one in versions if one[0] not in self.chunks]
+        return memories, [one for one, _ in versions if one in self.chunks]
 
     def order(self, scores: Numbers) -> list[int]:
         """Rows by their scores; equal ones by cosine, then by words, then as they were made."""
@@ -139,7 +158,7 @@ async def rank(
 
 
 class Ranking(Sequence[Ranked]):
-    """Memories in their order, best first; made as they are looked at, ten of hundreds mostly."""
+    """What was found, best first; each made as it is looked at, mostly ten of hundreds."""
 
     def __init__(
         self,
@@ -174,7 +193,9 @@ class Ranking(Sequence[Ranked]):
     def _at(self, row: int) -> Ranked:
         pool, query = self._pool, self._query
         parts = _parts(pool, query, self._scaled, row) if query.explain else None
-        return Ranked(pool.ids[row], pool.versions[row], float(self._shown[row]), parts)
+        found = pool.ids[row]
+        family: Family = "chunk" if pool.chunks and found in pool.chunks else "memory"
+        return Ranked(found, pool.versions[row], float(self._shown[row]), parts, family)
 
 
 def _parts(pool: _Pool, query: Query, scaled: tuple[Numbers, Numbers], row: int) -> Parts:
@@ -208,17 +229,22 @@ async def _look_around(  # noqa: PLR0917 - one stage of recall, private to it
     """The best candidates and their neighbours."""
     scores, _, _ = fused_scores(pool.dense, _or_zero(pool.lexical))
     depth = min(max(LOOKED_AROUND_MIN, query.limit), LOOKED_AROUND_MAX)
-    return await context.ledger.neighbours.around(
+    given, chunks = pool.split(pool.order(scores)[:depth])
+    memories, beside = await context.ledger.neighbours.around(
         scope.principal,
         scope.store_id,
         query,
-        [(pool.ids[row], pool.versions[row]) for row in pool.order(scores)[:depth]],
+        given,
+        chunks=chunks,
         vector=vector,
         embedding_version=context.ledger.embedding_version,
         terms=terms,
         quotes=quoted(query.text),
         timed=bool(periods(query.text, now)),
     )
+    if beside:
+        pool.chunks |= {one.memory_id for one in beside}
+    return memories + beside
 
 
 def _borrow(pool: _Pool, query: Query, seen: list[Seen], found: Candidates) -> dict[int, int]:
@@ -320,7 +346,7 @@ async def _judged(
 ) -> Numbers:
     """The scores with the reranker's verdict on the best."""
     best = [(pool.ids[row], pool.versions[row]) for row in pool.order(scores)]
-    found = await verdicts(context, scope, query, best)
+    found = await verdicts(context, scope, query, best, pool.chunks)
     pool.judged = _numbers([found.get(one) for one in pool.ids])
     weight = 0.0 if context.reranker is None else context.reranker.weight
     return with_verdicts(scores, pool.judged, weight)
@@ -330,8 +356,9 @@ async def _weighted(  # noqa: PLR0917 - one stage of recall, private to it
     context: Context, scope: Scope, query: Query, pool: _Pool, scores: Numbers, now: datetime
 ) -> Numbers:
     """The scores with the caller's weights for recency, importance and access."""
+    given, chunks = pool.split(range(len(pool.ids)))
     known = await context.ledger.neighbours.standings(
-        scope.principal, scope.store_id, list(zip(pool.ids, pool.versions, strict=True))
+        scope.principal, scope.store_id, given, chunks=chunks, as_of=query.as_of
     )
     return np.array(
         [

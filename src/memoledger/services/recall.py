@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from memoledger.model.stopwatch import Stopwatch
 from memoledger.model.vectors import Vector, as_unit_vector
 from memoledger.services.context import Context, Scope
 from memoledger.services.diversify import diversify
+from memoledger.services.found import fetch
 from memoledger.services.rank import Ranked, rank
 from memoledger.services.rerank import wants_reranking
 from memoledger.services.stores import get_store
@@ -34,7 +36,7 @@ async def recall(
     embedding: Sequence[float] | NDArray[np.floating] | None = None,
     seen: bool = True,
 ) -> Hits:
-    """The best memories for a query, best first; equal scores in the order of their ids.
+    """The best memories and chunks for a query, best first; equal scores in the order of their ids.
 
     A hit's score is the cosine similarity in mode "dense", BM25 in mode "lexical", and the fused
     score, 0 to 1, in mode "hybrid" and wherever the caller's weights count; scores of one answer
@@ -50,10 +52,13 @@ async def recall(
         EmbedderError: the model failed.
         NotFound: the store was not known to be seen, and is not.
     """
+    context = await context.pinned()
     hits = await answer(context, scope, query, embedding=embedding)
     if not hits and not seen:
         await get_store(context, scope.principal, scope.store_id)
-    return await context.receipts.keep(scope, query, hits)
+    return await context.receipts.keep(
+        scope, query, hits, embedding_version=context.ledger.embedding_version
+    )
 
 
 async def answer(
@@ -64,6 +69,7 @@ async def answer(
     embedding: Sequence[float] | NDArray[np.floating] | None = None,
 ) -> Hits:
     """What `recall` answers; it leaves no receipt."""
+    context = await context.pinned()
     with span("recall", lambda: {"memoledger.mode": query.mode, "memoledger.limit": query.limit}):
         return await _answer(context, scope, query, embedding)
 
@@ -80,8 +86,9 @@ async def _answer(
     if query.mode == "dense" and vector is not None and _is_plain(context, query):
         nearest = await _nearest(context, scope, query, vector)
         if nearest is not None:
+            pending = await _pending(context, scope, query)
             watch.lap("search")
-            return Hits(nearest, timings_ms=watch.laps_ms)
+            return Hits(nearest, pending=pending, timings_ms=watch.laps_ms)
     terms = context.preparer.query_terms(query.text)
     found = await context.ledger.search.candidates(
         scope.principal,
@@ -98,12 +105,23 @@ async def _answer(
         order = await diversify(context, scope, query, ranked)
     watch.lap("rank")
     hits = order.noted(await _fetch(context, scope, query, order.ranked))
+    pending = await _pending(context, scope, query)
     watch.lap("fetch")
     return Hits(
         hits,
         complete=found.complete,
+        pending=pending,
         searched_by=found.searched_by,
         timings_ms=watch.laps_ms,
+    )
+
+
+async def _pending(context: Context, scope: Scope, query: Query) -> int:
+    """What of the store waits to be embedded; words find it nevertheless."""
+    if query.mode == "lexical":
+        return 0
+    return await context.ledger.schedules.pending(
+        scope.principal, scope.store_id, context.ledger.embedding_version
     )
 
 
@@ -139,13 +157,19 @@ async def _nearest(
     )
     if found is None:
         return None
+    chunks = [one for _, one in found if isinstance(one, UUID)]
+    rows = await fetch(context, scope, [(one, 0) for one in chunks], chunks, None) if chunks else {}
+    shown = [
+        (similarity, rows.get(one) if isinstance(one, UUID) else one) for similarity, one in found
+    ]
     return [
         Hit(
-            memory=memory,
+            found=one,
             score=similarity,
             parts=_dense_parts(similarity, place) if query.explain else None,
         )
-        for place, (similarity, memory) in enumerate(found, start=1)
+        for place, (similarity, one) in enumerate(shown, start=1)
+        if one is not None
     ]
 
 
@@ -162,12 +186,12 @@ async def _fetch(
     while len(hits) < query.limit and start < len(ranked):
         wanted = ranked[start : start + query.limit]
         start += len(wanted)
-        rows = await context.ledger.memories.get_versions(
-            scope.principal, scope.store_id, [(one.id, one.version) for one in wanted], query.as_of
-        )
+        chunks = {one.id for one in wanted if one.family == "chunk"}
+        versions = [(one.id, one.version) for one in wanted]
+        rows = await fetch(context, scope, versions, chunks, query.as_of)
         for one in wanted:
-            memory = rows.get(one.id)
-            if memory is not None and len(hits) < query.limit:
+            found = rows.get(one.id)
+            if found is not None and len(hits) < query.limit:
                 parts = None if one.parts is None else replace(one.parts, rank=len(hits) + 1)
-                hits.append(Hit(memory=memory, score=one.score, parts=parts))
+                hits.append(Hit(found=found, score=one.score, parts=parts))
     return hits

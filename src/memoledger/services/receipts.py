@@ -31,6 +31,7 @@ from memoledger.model.errors import (
     MemoledgerError,
 )
 from memoledger.model.ids import new_id
+from memoledger.model.memory import Memory
 from memoledger.model.principal import Principal
 from memoledger.model.recall import Hits, Query
 from memoledger.model.receipts import FreshReceipt, ReceiptWords
@@ -63,7 +64,7 @@ class ReceiptWriter:
 
     Args:
         words: what to keep of a question; "off" to keep no receipts at all.
-        embedding_version: the number of the namespace that recalls search.
+        embedding_version: the number of the namespace that recalls search unless they say another.
         queue_max: receipts that may wait.
     """
 
@@ -92,8 +93,14 @@ class ReceiptWriter:
         """Receipts that are not yet written."""
         return len(self._queue)
 
-    async def keep(self, scope: Scope, query: Query, hits: Hits) -> Hits:
+    async def keep(
+        self, scope: Scope, query: Query, hits: Hits, *, embedding_version: int | None = None
+    ) -> Hits:
         """Note a recall; the hits, which from now on name their receipt.
+
+        Args:
+            embedding_version: the number of the namespace that was searched; None for the one that
+                served when the ledger was opened.
 
         Raises:
             LedgerUnavailable: the queue is full, and the receipt could not be written at once.
@@ -101,21 +108,27 @@ class ReceiptWriter:
         if self._words == "off":
             return hits
         hits.receipt_id = new_id()
-        memories = [hit.memory for hit in hits]
+        found = [hit.found for hit in hits]
+        memories = [one for one in found if isinstance(one, Memory)]
         fresh = FreshReceipt(
             hits.receipt_id,
             scope.principal,
             scope.store_id,
             query,
-            None if query.mode == "lexical" else self._embedding_version,
-            [memory.id.int for memory in memories],
-            [memory.version for memory in memories],
+            None if query.mode == "lexical" else embedding_version or self._embedding_version,
+            [one.id.int for one in found],
+            [one.version for one in found],
             [hit.score for hit in hits],
             "creator" in [memory.privacy for memory in memories],
             hits.searched_by,
             hits.complete,
             hits.pending,
             hits.timings_ms,
+            frozenset(
+                [place for place, one in enumerate(found) if not isinstance(one, Memory)]
+                if len(memories) < len(found)
+                else ()
+            ),
         )
         waiting = len(self._queue)
         if waiting >= self._queue_max:

@@ -9,6 +9,7 @@ from memoledger.ledger.memories import Holder
 from memoledger.ledger.memory_rows import Prepared
 from memoledger.model.errors import ConflictError, InvalidInput
 from memoledger.model.memory import CheckedDraft, Draft, Memory, Outcome, Remembered
+from memoledger.model.queue import Wait, check_wait
 from memoledger.model.vectors import as_unit_vector
 from memoledger.services.context import Context, Scope
 from memoledger.services.prepare import GivenVectors
@@ -17,12 +18,18 @@ ATTEMPTS_MAX: Final = 8
 """How often a write is tried again when another was first; each time one of them succeeds."""
 
 
-async def remember(context: Context, scope: Scope, draft: Draft) -> Remembered:
+async def remember(
+    context: Context, scope: Scope, draft: Draft, *, wait: Wait = "searchable"
+) -> Remembered:
     """Write a memory, or find that it is there.
 
     The identity is the external id or else the content. The same content again is a no-op that says
     so (`outcome="unchanged"`); an external id with changed content gets its next version
     (`"updated"`); everything else is `"created"`.
+
+    Args:
+        wait: "searchable" to embed it first; "durable" to leave that to the workers: it is written
+            with its words, by which it is found until it is embedded.
 
     Raises:
         InvalidInput: a field is wrong; nothing was written.
@@ -30,7 +37,9 @@ async def remember(context: Context, scope: Scope, draft: Draft) -> Remembered:
         Forbidden: the store is not the principal's to write.
         ConflictError: other writers kept changing the same external id.
     """
-    [prepared] = await context.preparer.prepare([check_draft(context, draft)])
+    asked = check_wait(wait)
+    context = await context.pinned()
+    [prepared] = await context.preparer.prepare([check_draft(context, draft)], wait=asked)
     return await write(context, scope, prepared)
 
 
@@ -63,13 +72,18 @@ def given_vectors(context: Context, draft: Draft) -> GivenVectors:
 
 
 async def write_unless_there(
-    context: Context, scope: Scope, checked: CheckedDraft, given: GivenVectors
+    context: Context,
+    scope: Scope,
+    checked: CheckedDraft,
+    given: GivenVectors,
+    *,
+    wait: Wait = "searchable",
 ) -> Remembered:
     """Write what is probably there already: it is embedded only if it is not."""
     holder = await context.ledger.memories.holder(scope.principal, scope.store_id, checked)
     if holder is not None and not holder.expired and holder.content_hash == checked.content_hash:
         return as_remembered(holder.memory, "unchanged")
-    [prepared] = await context.preparer.prepare([(checked, given)])
+    [prepared] = await context.preparer.prepare([(checked, given)], wait=wait)
     return await write(context, scope, prepared)
 
 
@@ -79,6 +93,7 @@ async def write(context: Context, scope: Scope, prepared: Prepared) -> Remembere
     for _ in range(ATTEMPTS_MAX):
         written = await memories.write_first(scope.principal, scope.store_id, prepared, version)
         if written is not None:
+            note_scheduled(context, scope, prepared)
             return written
         holder = await memories.holder(scope.principal, scope.store_id, prepared.draft)
         if holder is None:
@@ -102,12 +117,20 @@ async def _settle(
         return None
     if holder.content_hash == prepared.draft.content_hash:
         return as_remembered(holder.memory, "unchanged")
-    return await memories.write_next(
+    written = await memories.write_next(
         scope.principal,
         scope.store_id,
         replace(prepared, memory_id=holder.memory.id),
         context.ledger.embedding_version,
     )
+    note_scheduled(context, scope, prepared)
+    return written
+
+
+def note_scheduled(context: Context, scope: Scope, *prepared: Prepared) -> None:
+    """Have the next recall count what waits in the store, if any of these does."""
+    if not all(one.is_embedded for one in prepared):
+        context.ledger.schedules.written(scope.store_id)
 
 
 def as_remembered(memory: Memory, outcome: Outcome) -> Remembered:

@@ -23,11 +23,13 @@ from memoledger.model.bulk import (
 from memoledger.model.checks import check_count
 from memoledger.model.errors import ConflictError, InvalidInput
 from memoledger.model.memory import CheckedDraft, Draft, Remembered
+from memoledger.model.queue import Wait, check_wait
 from memoledger.services.context import Context, Scope
 from memoledger.services.prepare import GivenVectors, let_others_run
 from memoledger.services.remember import (
     ATTEMPTS_MAX,
     check_draft,
+    note_scheduled,
     write,
     write_unless_there,
 )
@@ -50,8 +52,13 @@ class _Checked:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Some items as they were read: those that are right, and those that are not."""
+    """Some items as they were read: those that are right, and those that are not.
 
+    Args:
+        context: with the embedding version in which they are embedded and written.
+    """
+
+    context: Context
     checked: list[_Checked]
     rejected: list[Item]
 
@@ -64,26 +71,26 @@ async def remember_many(
     batch_size: int = BATCH_DEFAULT,
     on_progress: Callable[[Progress], None] | None = None,
     on_items: Callable[[Sequence[Item]], None] | None = None,
+    wait: Wait = "searchable",
 ) -> BulkReport:
     """Remember many memories; an item that is wrong is rejected and the rest is kept.
 
-    Every batch is one transaction. Because identities make writing idempotent, an interrupted call
-    is resumed by calling again with the same items: those already there are found before they are
-    embedded.
+    Every batch is one transaction. An interrupted call is resumed by calling again with the same
+    items: those already there are found, by their identity, before they are embedded.
 
     Args:
         items: drafts or mappings, synchronous or asynchronous; read lazily, never held as a whole.
         batch_size: memories a transaction, 1 to 1,000.
         on_progress: called after each batch with the counts so far.
-        on_items: called after each batch with its items; the report then holds none, so that memory
-            stays bounded however many there are.
+        on_items: called after each batch with its items; the report then holds none.
+        wait: "searchable" to embed them first; "durable" to leave that to the workers.
 
     Raises:
-        EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written, those before
-            were.
+        EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written.
     """
     refuse_what_is_no_list(items)
     size = check_count("batch_size", batch_size, least=1, most=limits.BATCH_MAX)
+    asked = check_wait(wait)
     tally = Tally(on_progress, on_items)
     told_of = 0
     writing: asyncio.Task[list[Item]] | None = None
@@ -103,11 +110,11 @@ async def remember_many(
     try:
         underway: frozenset[Identity] = frozenset()
         async for batch in _batches(context, scope, items, size):
-            work = await _prepare_batch(context, scope, batch, underway)
+            work = await _prepare_batch(batch.context, scope, batch, underway, asked)
             underway = work.identities
             # One batch is written while the next one is embedded.
             await settle()
-            writing = asyncio.create_task(_write_batch(context, scope, work))
+            writing = asyncio.create_task(_write_batch(batch.context, scope, work, asked))
         await settle()
     finally:
         if writing is not None:
@@ -121,18 +128,18 @@ async def _batches(
     context: Context, scope: Scope, items: Iterable[Given] | AsyncIterable[Given], size: int
 ) -> AsyncIterator[_Batch]:
     """Batches of items, each checked as it is read: what it refers to may change after that."""
-    batch = _Batch([], [])
+    batch = _Batch(await context.pinned(), [], [])
     position = 0
     async for item in each_of(items):
         position += 1
         await let_others_run(position)
         try:
-            batch.checked.append(_check(context, scope, position, item))
+            batch.checked.append(_check(batch.context, scope, position, item))
         except InvalidInput as error:
             batch.rejected.append(Item(position, error=error))
         if len(batch.checked) + len(batch.rejected) == size:
             yield batch
-            batch = _Batch([], [])
+            batch = _Batch(await context.pinned(), [], [])
             await asyncio.sleep(0)
     if batch.checked or batch.rejected:
         yield batch
@@ -157,7 +164,7 @@ class _Work:
 
 
 async def _prepare_batch(
-    context: Context, scope: Scope, batch: _Batch, underway: frozenset[Identity]
+    context: Context, scope: Scope, batch: _Batch, underway: frozenset[Identity], wait: Wait
 ) -> _Work:
     """Find out what is there and embed what is not.
 
@@ -180,7 +187,8 @@ async def _prepare_batch(
         else:
             missing.append(item)
             seen.add(item.identity)
-    prepared = await context.preparer.prepare([(item.draft, item.given) for item in missing])
+    drafts = [(item.draft, item.given) for item in missing]
+    prepared = await context.preparer.prepare(drafts, wait=wait)
     return _split(settled, missing, prepared, repeated, known)
 
 
@@ -213,7 +221,7 @@ def _split(
     return _Work(settled, fresh, alone, identities)
 
 
-async def _write_batch(context: Context, scope: Scope, work: _Work) -> list[Item]:
+async def _write_batch(context: Context, scope: Scope, work: _Work, wait: Wait) -> list[Item]:
     items = list(work.settled)
     alone = list(work.alone)
     created = await _write_fresh(context, scope, [ready for _, ready in work.fresh])
@@ -223,14 +231,16 @@ async def _write_batch(context: Context, scope: Scope, work: _Work) -> list[Item
         else:
             alone.append((position, ready))
     for position, one in sorted(alone, key=lambda pair: pair[0]):
-        written = await _write_alone(context, scope, one)
+        written = await _write_alone(context, scope, one, wait)
         items.append(Item(position, written.id, written.version, written.outcome))
     return sorted(items, key=lambda item: item.position)
 
 
-async def _write_alone(context: Context, scope: Scope, one: Prepared | _Checked) -> Remembered:
+async def _write_alone(
+    context: Context, scope: Scope, one: Prepared | _Checked, wait: Wait
+) -> Remembered:
     if isinstance(one, _Checked):
-        return await write_unless_there(context, scope, one.draft, one.given)
+        return await write_unless_there(context, scope, one.draft, one.given, wait=wait)
     return await write(context, scope, one)
 
 
@@ -241,7 +251,9 @@ async def _write_fresh(context: Context, scope: Scope, fresh: list[Prepared]) ->
     memories, version = context.ledger.memories, context.ledger.embedding_version
     for attempt in range(ATTEMPTS_MAX):
         try:
-            return await memories.write_batch(scope.principal, scope.store_id, fresh, version)
+            written = await memories.write_batch(scope.principal, scope.store_id, fresh, version)
+            note_scheduled(context, scope, *fresh)
+            return written
         except ConflictError:
             if attempt == ATTEMPTS_MAX - 1:
                 raise

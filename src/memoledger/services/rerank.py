@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from memoledger.model.document import Chunk, indexed_chunk
 from memoledger.model.errors import InvalidInput
 from memoledger.model.indexing import indexed_text, lexical_text
 from memoledger.model.memory import Memory
 from memoledger.model.recall import Query
 from memoledger.model.reranking import scale_verdicts
 from memoledger.services.context import Context, Scope
+from memoledger.services.found import Version, fetch
 
 
 def wants_reranking(context: Context, query: Query) -> bool:
@@ -33,7 +35,11 @@ def wants_reranking(context: Context, query: Query) -> bool:
 
 
 async def verdicts(
-    context: Context, scope: Scope, query: Query, ranked: Sequence[tuple[UUID, int]]
+    context: Context,
+    scope: Scope,
+    query: Query,
+    ranked: Sequence[Version],
+    chunks: Collection[UUID] = (),
 ) -> dict[UUID, float]:
     """What the reranker thinks of the best, from 0, the worst of them, to 1, the best.
 
@@ -41,7 +47,9 @@ async def verdicts(
     search is not judged.
 
     Args:
-        ranked: memories and their versions, best first; as many as the reranker's depth are judged.
+        ranked: memories and chunks with their versions, best first; as many as the reranker's depth
+            are judged.
+        chunks: the ids of those that are chunks.
 
     Raises:
         EmbedderError, RerankerError: the reranker failed.
@@ -49,15 +57,15 @@ async def verdicts(
     reranker = context.reranker
     if reranker is None or not ranked:
         return {}
-    memories = await context.ledger.memories.get_versions(
-        scope.principal, scope.store_id, ranked[: reranker.depth], query.as_of
-    )
-    texts = {memory_id: _text(memory) for memory_id, memory in memories.items()}
+    found = await fetch(context, scope, ranked[: reranker.depth], chunks, query.as_of)
+    texts = {one: _text(shown) for one, shown in found.items()}
     scores = await reranker.rerank(query.text, list(texts.values()))
     return dict(zip(texts, scale_verdicts(scores.tolist()), strict=True))
 
 
-def _text(memory: Memory) -> str:
-    """What the reranker reads of a memory: all that the search knows it by."""
+def _text(memory: Memory | Chunk) -> str:
+    """What the reranker reads of a memory or chunk: all that the search knows it by."""
+    if isinstance(memory, Chunk):
+        return indexed_chunk(memory.text, memory.section)
     body = indexed_text(memory.content, speaker=memory.speaker, occurred_at=memory.occurred_at)
     return lexical_text(body, title=memory.title, summary=memory.summary)

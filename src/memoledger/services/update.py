@@ -56,6 +56,7 @@ async def update(
     check_changes(changes)
     if if_version is not None:
         check_count("if_version", if_version, least=1, most=VERSION_MAX)
+    context = await context.pinned()
     present = await get(context, scope, wanted)
     if if_version is not None and present.version != if_version:
         raise _changed_first(present, if_version)

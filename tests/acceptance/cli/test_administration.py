@@ -81,6 +81,8 @@ def test_the_doctor_finds_nothing_wrong(cli: Program) -> None:
         "indexes",
         "embedding version",
         "embedder",
+        "artifacts",
+        "cache",
     }
     assert {name for name, status in found.items() if status == "fail"} == set()
     assert "Row-level security is forced on all" in cli("doctor").out

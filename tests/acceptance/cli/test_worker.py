@@ -46,7 +46,7 @@ def _let_it_work(environment: dict[str, str], conninfo: str) -> None:
     ):
         try:
             assert worker.stderr is not None
-            assert b"working every 0.2 s" in worker.stderr.readline()
+            assert b"working; upkeep every 0.2 s" in worker.stderr.readline()
             deadline = time.monotonic() + WAIT_S
             query = "SELECT deleted_at FROM memoledger.memories"
             while root.execute(query).fetchall() == [(None,)]:

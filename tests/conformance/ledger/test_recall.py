@@ -48,6 +48,7 @@ WRONG: dict[str, list[Any]] = {
     "mode": ["fuzzy", "", None, 5],
     "min_similarity": [-1.1, 1.1, float("nan"), True, "0.5"],
     "types": ["fact", 5, [1], [""], [f"{i}" for i in range(101)]],
+    "families": ["memory", 5, [1], ["document"], [None]],
     "tags": ["tag", 5, [1], [""]],
     "since": ["yesterday", "2026-05-08", 5],
     "until": ["tomorrow"],

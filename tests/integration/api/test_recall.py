@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from memoledger.surfaces.api import answers
+from memoledger.surfaces.api import recall_answers as answers
 
 TEXTS = ("The roadmap for Q4 is planned", "Ada likes tea", "The boat leaves at noon")
 

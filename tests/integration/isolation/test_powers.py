@@ -255,10 +255,13 @@ ARGUMENTS = {
     "integer": "1",
     "integer[]": "ARRAY[1]",
     "jsonb": "'{}'",
+    "boolean": "false",
     "bytea[]": "ARRAY[sha256('')]",
     "double precision[]": "ARRAY[0.0]",
     "regclass": "'memoledger.memories'",
     "memoledger.memories": "(SELECT m FROM memoledger.memories AS m LIMIT 1)",
+    "memoledger.documents": "(SELECT d FROM memoledger.documents AS d LIMIT 1)",
+    "memoledger.chunks": "(SELECT c FROM memoledger.chunks AS c LIMIT 1)",
 }
 
 CALLABLE = {
@@ -274,11 +277,21 @@ CALLABLE = {
     "thread_of",
     "place_of",
     "asking_share",
+    "document_commitment",
+    "chunk_commitment",
+    "being_learned_since",
     "current_scopes",
     "first_managed_user",
     "last_managed_user",
     "good_keys",
     "sweep_idempotency_keys",
+    "settle_schedule",
+    "wake_workers",
+    "managed_tenant",
+    "tenant_queue_depth",
+    "tenant_queue",
+    "retry_tenant_queue",
+    "drop_tenant_queue",
 }
 """Functions that the role may call; each is in the tests below or in those of the oracles."""
 
@@ -293,7 +306,7 @@ def test_every_function_of_ours_is_closed_or_tells_nothing(
             "SELECT p.pronamespace::regnamespace || '.' || p.proname, p.proname,"
             " ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) AS t)"
             " FROM pg_proc AS p WHERE p.pronamespace::regnamespace::text LIKE 'memoledger%%'"
-            " AND p.prokind = 'f'"
+            " AND p.pronamespace <> 'memoledger_jobs'::regnamespace AND p.prokind = 'f'"
         )
         assert len(functions) >= 15
         for full, name, types in functions:
@@ -304,6 +317,18 @@ def test_every_function_of_ours_is_closed_or_tells_nothing(
                 full,
                 heard,
             )
+
+
+def test_the_job_queue_is_out_of_reach(attacker: Any) -> None:
+    """Its tables and functions are a library's: nobody here looks into their schema."""
+    attacker.become(ALICE)
+    assert attacker.ask("SELECT has_schema_privilege('memoledger_jobs', 'USAGE')") == [(False,)]
+    assert attacker.ask(
+        "SELECT count(*) FROM pg_proc AS p WHERE p.pronamespace = 'memoledger_jobs'::regnamespace"
+        " AND has_function_privilege(p.oid, 'EXECUTE')"
+    ) == [(0,)]
+    for name in ("jobs", "workers", "events", "periodic_defers"):
+        attacker.refused(f"SELECT count(*) FROM memoledger_jobs.procrastinate_{name}")
 
 
 def test_store_functions_name_no_store_that_is_not_the_principals(

@@ -261,5 +261,7 @@ def test_words_of_hidden_memories_do_not_weigh_in_a_search(attacker: Any, world:
         )
     attacker.become(("acme", "carol"), desk)
     assert attacker.ask("SELECT count(*) FROM memoledger.term_vectors") == [(0,)]
-    visible = dict.fromkeys(("alice", "bob"), 2 + 2 + 2)  # two shared each, and the own private
+    written = 2 + 2 + 2  # two shared each, and the own private
+    chunks = 6 + 6
+    visible = dict.fromkeys(("alice", "bob"), written + written + chunks)  # and as many observed
     assert {user: rows[0][0] for user, rows in counts.items()} == visible

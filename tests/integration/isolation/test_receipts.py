@@ -177,7 +177,7 @@ class TestReading:
         bob = await ledger.principal(tenant="acme", user="bob")
         desk = await bob.store("acme.alice.desk", owner="alice")
         hits = await desk.recall("acme.alice.desk.bob.private was current", limit=100)
-        assert any(hit.memory.privacy == "creator" for hit in hits)
+        assert any(hit.family == "memory" and hit.memory.privacy == "creator" for hit in hits)
         assert await bob.receipt(hits.receipt_id)
         with pytest.raises(LookupError, match="no receipt"):
             await alice.receipt(hits.receipt_id)
@@ -198,8 +198,9 @@ class TestReading:
         bob = await ledger.principal(tenant="acme", user="bob")
         desk = await bob.store("acme.alice.desk", owner="alice")
         hits = await desk.recall("acme.alice.desk.bob.private was current", limit=100)
-        private = [hit.memory.id for hit in hits if hit.memory.privacy == "creator"]
-        shared = [hit.memory.id for hit in hits if hit.memory.privacy == "store"]
+        memories = [hit.memory for hit in hits if hit.family == "memory"]
+        private = [memory.id for memory in memories if memory.privacy == "creator"]
+        shared = [memory.id for memory in memories if memory.privacy == "store"]
         assert private
         assert set(await desk.accesses(private + shared)) == {*private, *shared}
         hers = await alice.store("acme.alice.desk")

@@ -7,7 +7,7 @@ from typing import Any
 
 SCHEMAS = ["memoledger", "memoledger_system"]
 
-INTENTIONALLY_CLOSED = {"outbox"}
+INTENTIONALLY_CLOSED = {"outbox", "index_schedule"}
 """Tables for the ledger itself: the application's role has neither a policy nor a right there."""
 
 SAMPLED = {"family", "view", "privacy", "visibility", "access", "act", "table_name"}

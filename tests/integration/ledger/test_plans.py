@@ -18,11 +18,13 @@ from memoledger.ledger.statements import statements
 
 DIMENSIONS = 8
 OURS = {"memories", "term_vectors", "stores", "grants", "users", "tenants", "audit_records"}
+OURS |= {"documents", "chunks", "document_chunks"}
 MODES = ("force_custom_plan", "force_generic_plan")
 
 # A store of 300 memories, every tenth with a second version, beside what the others have.
 STORE = UUID("00000000-0000-7000-8000-0000000000aa")
 MEMORY = UUID("00000000-0000-7000-8000-000000000064")
+CHUNK = UUID("00000000-0000-7000-8401-000000000065")
 
 FILL = """
 INSERT INTO memoledger.tenants (tenant_id, created_by) VALUES (%(tenant)s, 'alice') ON CONFLICT DO
@@ -52,6 +54,32 @@ SELECT tenant_id, store_id, 'memory', memory_id, 1, recorded_at, 2, '{1:0.5,2:0.
 FROM memoledger.memories WHERE tenant_id = %(tenant)s AND store_id = ANY (%(stores)s::uuid[]);
 """
 
+# A document of five chunks for every ten memories, of a transaction as triggers want it.
+LEARN = """
+INSERT INTO memoledger.documents (tenant_id, store_id, document_id, version, chunk_count,
+    char_count, type, created_by, updated_by, source, source_id, content_hash)
+SELECT %(tenant)s, s, ('00000000-0000-7000-8001-' || lpad(to_hex(i), 12, '0'))::uuid, 1, 5, 50,
+       'document', 'alice', 'alice', 'files', i::text, sha256(i::text::bytea)
+FROM unnest(%(stores)s::uuid[]) AS s, generate_series(1, %(memories)s, 10) AS i;
+INSERT INTO memoledger.chunks (tenant_id, store_id, chunk_id, document_id, first_version,
+    recorded_at, token_count, text, chunk_hash)
+SELECT tenant_id, store_id, overlay(document_id::text placing '8' || place from 20 for 2)::uuid,
+       document_id, 1, recorded_at, 3, 'chunk', sha256('chunk'::bytea)
+FROM memoledger.documents, generate_series(2, 6) AS place WHERE store_id = ANY (%(stores)s::uuid[]);
+INSERT INTO memoledger.document_chunks SELECT tenant_id, store_id, document_id, 1,
+       substr(chunk_id::text, 21, 1)::integer - 2, chunk_id, 0, 5
+FROM memoledger.chunks WHERE store_id = ANY (%(stores)s::uuid[]);
+INSERT INTO memoledger.embeddings (tenant_id, store_id, embedding_version, family, owner_id,
+    version, view, recorded_at, embedding)
+SELECT tenant_id, store_id, %(embedding_version)s, 'chunk', chunk_id, 1, 'body', recorded_at,
+       ARRAY(SELECT cos(i) FROM generate_series(1, 8) AS i)::real[]::halfvec
+FROM memoledger.chunks WHERE store_id = ANY (%(stores)s::uuid[]);
+INSERT INTO memoledger.term_vectors (tenant_id, store_id, family, owner_id, version, recorded_at,
+    length, weights)
+SELECT tenant_id, store_id, 'chunk', chunk_id, 1, recorded_at, 2, '{1:0.5,3:0.5}/1000000000'
+FROM memoledger.chunks WHERE store_id = ANY (%(stores)s::uuid[]);
+"""
+
 # Name -> (PostgreSQL's type, a value) of the parameters below; what is not here is given as null.
 PARAMETERS: dict[str, tuple[str, object]] = {
     "tenant": ("text", "acme"),
@@ -60,12 +88,17 @@ PARAMETERS: dict[str, tuple[str, object]] = {
     "memory_id": ("uuid", MEMORY),
     "memory_ids": ("uuid[]", f"{{{MEMORY}}}"),
     "versions": ("int[]", "{1}"),
+    "chunk_ids": ("uuid[]", f"{{{CHUNK}}}"),
+    "chunk_id": ("uuid", CHUNK),
+    **dict.fromkeys(("version", "reach", "longest"), ("int", 1)),
+    "families": ("text[]", "{memory,chunk}"),
     "as_of": ("timestamptz", None),
     "after_id": ("uuid", None),
     "limit": ("int", 10),
     "candidates": ("int", 200),
     "expected_version": ("int", 1),
     "embedding_version": ("int", 0),
+    "embedding_versions": ("int[]", "{}"),
     "vector": ("halfvec", f"[{','.join(['1'] * DIMENSIONS)}]"),
     "min_similarity": ("float8", -2.0),
     "asked": ("sparsevec", "{1:1,2:1}/1000000000"),
@@ -113,6 +146,12 @@ READS: dict[str, dict[str, str | None]] = {
     "search.hybrid_candidates": {"embeddings": None, "term_vectors_pkey": None},
     "search.lexical_current": {"term_vectors_recent": None},
     "search.hybrid_current": {"embeddings": None, "term_vectors_recent": None},
+    "neighbours.chunk_surroundings": {"chunks_pkey": "chunk_id", "documents_pkey": "document_id"},
+    "neighbours.chunk_standings": {"chunks_pkey": "chunk_id", "documents_pkey": "document_id"},
+    "chunks.comparable_chunks": {"chunks_pkey": "chunk_id", "embeddings": "owner_id"},
+    "chunks.judge_chunk": {"chunks_pkey": "chunk_id", "documents_pkey": "document_id"},
+    "chunks.life_of_chunk": {"chunks_pkey": "chunk_id", "documents_pkey": "document_id"},
+    "documents.get_chunks": {"chunks_pkey": "chunk_id", "documents_pkey": "document_id"},
     "memories.get_memory": {"memories_pkey": "memory_id"},
     "memories.get_memories": {"memories_pkey": "memory_id"},
     "memories.memory_history": {"memories_pkey": "memory_id"},
@@ -161,7 +200,7 @@ class Ground:
         }
         with self.connect("postgres") as root:
             root.execute("SET ROLE memoledger_owner")
-            psycopg.ClientCursor(root).execute(FILL, values)
+            psycopg.ClientCursor(root).execute(FILL + LEARN, values)
             root.execute("RESET ROLE")
             root.execute("ANALYZE")
 
@@ -172,7 +211,8 @@ class Ground:
         casts = dict(re.findall(r"%\((\w+)\)s::([a-z ]+(?:\[\])?)", text))
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", text)))
         known = {name: PARAMETERS.get(name) or (casts[name].strip(), None) for name in names}
-        values = {"embedding_version": self.embedding_version, **replaced}
+        number = self.embedding_version
+        values = {"embedding_version": number, "embedding_versions": f"{{{number}}}", **replaced}
         for place, parameter in enumerate(names, start=1):
             text = text.replace(f"%({parameter})s", f"${place}")
         with self.connect() as app:
@@ -271,6 +311,16 @@ def test_rows_of_hits_are_looked_up_one_by_one(ground: Ground, statement: str, m
     for node in lookups:
         assert node["Actual Rows"] + node.get("Rows Removed by Filter", 0) <= 1
         assert node["Actual Loops"] <= 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("statement", [name for name in READS if "chunk" in name])
+def test_of_chunks_no_more_is_read_than_their_document_has(
+    ground: Ground, statement: str, mode: str
+) -> None:
+    for as_of in (None, "2999-01-01Z"):
+        scans = [n for _, _, n in index_conditions(ground.explain(statement, mode, as_of=as_of))]
+        assert max(n["Actual Rows"] + n.get("Rows Removed by Filter", 0) for n in scans) <= 5
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -16,8 +16,12 @@ DERIVED = {
     "receipts": "the record of reads itself: append-only, struck by erasures that are audited",
     "memory_access": "counted from receipts, in the same statement",
     "receipt_salts": "random numbers that are written once",
+    "document_chunks": "ids and numbers, written with a document's version; that is audited",
+    "document_memories": "likewise",
     "api_key_uses": "when keys were used last; the acts on keys are audited",
     "idempotency_keys": "hashes of requests and what came of them, for a day",
+    "embedding_schedule": "what is left to be done about what was written; that is audited",
+    "index_schedule": "likewise",
 }
 """Tables without an audit of their own, and why."""
 
@@ -34,11 +38,21 @@ CALLABLE = {
     "memoledger.thread_of",
     "memoledger.place_of",
     "memoledger.asking_share",
+    "memoledger.document_commitment",
+    "memoledger.chunk_commitment",
+    "memoledger.being_learned_since",
     "memoledger.current_scopes",
     "memoledger.first_managed_user",
     "memoledger.last_managed_user",
     "memoledger.good_keys",
     "memoledger.sweep_idempotency_keys",
+    "memoledger.managed_tenant",
+    "memoledger.wake_workers",
+    "memoledger.settle_schedule",
+    "memoledger.tenant_queue",
+    "memoledger.tenant_queue_depth",
+    "memoledger.retry_tenant_queue",
+    "memoledger.drop_tenant_queue",
 }
 """Functions that the application's role may call."""
 
@@ -47,11 +61,28 @@ DEFINERS_CALLABLE = {
     "memoledger.refresh_statistics",
     "memoledger.tend_receipts",
     "memoledger.sweep_idempotency_keys",
+    "memoledger.wake_workers",
 }
 """Those of them that run with the owner's rights: no argument, and one bit at most to tell."""
 
-ANSWERS_WHO_KNOWS = "memoledger.good_keys"
-"""One more: asked before it is known who asks, it tells of a key to whoever has all of it."""
+NEVER_DELETED = {"memories", "documents", "chunks"}
+"""Audited tables whose rows are only ever emptied."""
+
+ANSWERS_WHO_KNOWS = {"memoledger.good_keys", "memoledger.settle_schedule"}
+"""More of them, which tell of a key, or of a batch, to whoever has all of it, or claimed it."""
+
+MANAGES = {
+    "memoledger.tenant_queue",
+    "memoledger.tenant_queue_depth",
+    "memoledger.retry_tenant_queue",
+    "memoledger.drop_tenant_queue",
+}
+"""The rest, which ask for the scope admin and go by ids and counts of one tenant."""
+
+AUDITED_WHEN_CHANGED = {"artifacts": "nothing is one before a document keeps it"}
+
+CALLS_THE_JOB_QUEUE = "memoledger.wake_workers"
+"""Its library's triggers look their own names up in the schema of jobs."""
 
 AUDITED_BY_ROW = {"api_keys": "made one at a time; their digests and names stay out of the audit"}
 
@@ -188,7 +219,8 @@ class TestFunctions:
         )
         assert len(rows) >= 15
         for name, definer, configuration, language, bound, trigger in rows:
-            fixed = "search_path=pg_catalog, pg_temp" in (configuration or [])
+            jobs = "memoledger_jobs, " if name == CALLS_THE_JOB_QUEUE else ""
+            fixed = f"search_path=pg_catalog, {jobs}pg_temp" in (configuration or [])
             if definer or (name in CALLABLE and language == "plpgsql"):
                 assert fixed, name
             elif language == "sql":
@@ -220,10 +252,16 @@ class TestFunctions:
             " AND p.prorettype <> 'trigger'::regtype",
             SCHEMAS,
         )
-        assert {name for name, *_ in rows} == DEFINERS_CALLABLE | {ANSWERS_WHO_KNOWS}
+        assert {name for name, *_ in rows} == DEFINERS_CALLABLE | ANSWERS_WHO_KNOWS | MANAGES
         assert {
-            (arguments, result) for name, arguments, result in rows if name != ANSWERS_WHO_KNOWS
+            (arguments, result) for name, arguments, result in rows if name in DEFINERS_CALLABLE
         } <= {(0, "boolean"), (0, "void")}
+
+    def test_what_manages_asks_who_may(self, catalogue: Any) -> None:
+        for name in MANAGES:
+            [body] = catalogue.column("SELECT prosrc FROM pg_proc WHERE oid = %s::regproc", name)
+            assert "managed CONSTANT text := memoledger.managed_tenant();" in body, name
+            assert "s.tenant_id = managed" in body, name
 
     def test_nothing_claims_to_be_leakproof(self, catalogue: Any) -> None:
         assert not catalogue.column(
@@ -249,9 +287,11 @@ class TestAuditTriggers:
             if table in AUDITED_BY_ROW:
                 assert [kind & 29 for _, kind, *_ in triggers] == [29], table
                 continue
-            assert after.get(4) == ("new_rows", None), table
             assert after.get(16) == ("new_rows", "old_rows"), table
-            if table != "memories":  # their rows are never deleted
+            if table in AUDITED_WHEN_CHANGED:
+                continue
+            assert after.get(4) == ("new_rows", None), table
+            if table not in NEVER_DELETED:
                 assert after.get(8) == (None, "old_rows"), table
 
     def test_no_table_that_is_audited_can_be_truncated(self, catalogue: Any) -> None:
@@ -269,9 +309,23 @@ class TestAuditTriggers:
             catalogue.column(
                 "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND NOT tgisinternal"
             )
-        ) == {"audit_is_append_only", "memories_are_kept"}
+        ) == {
+            "audit_is_append_only",
+            "memories_are_kept",
+            "documents_are_kept",
+            "chunks_are_kept",
+            "places_are_kept",
+            "observations_are_kept",
+        }
 
     def test_no_trigger_is_switched_off(self, catalogue: Any) -> None:
-        assert not catalogue.column(
-            "SELECT tgname FROM pg_trigger WHERE tgenabled NOT IN ('O', 'A')"
-        )
+        """But those that would tell everybody of jobs."""
+        assert set(
+            catalogue.column(
+                "SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger"
+                " WHERE tgenabled NOT IN ('O', 'A')"
+            )
+        ) == {
+            "memoledger_jobs.procrastinate_jobs procrastinate_jobs_notify_queue_job_inserted_v1",
+            "memoledger_jobs.procrastinate_jobs procrastinate_jobs_notify_queue_job_aborted_v1",
+        }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from mcp import McpError, types
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memoledger.surfaces.python.memoledger import Memoledger
 
 FERRY = "The ferry to Rottnest leaves at seven."
+NOWHERE = UUID("0193d7a4-52b1-7c3e-8f0a-6b1d2e3f4a5b")
 
 
 async def read(agent: Agent, uri: str) -> Any:
@@ -68,9 +69,9 @@ async def test_a_long_list_of_memories_comes_in_pages(ledger: Memoledger) -> Non
     [
         ("memoledger://users", RESOURCE_NOT_FOUND),
         ("file:///etc/passwd", RESOURCE_NOT_FOUND),
-        (f"memoledger://stores/{uuid4()}", RESOURCE_NOT_FOUND),
-        (f"memoledger://stores/{uuid4()}/memories/{uuid4()}", RESOURCE_NOT_FOUND),
-        (f"memoledger://stores/{uuid4()}/elsewhere", RESOURCE_NOT_FOUND),
+        (f"memoledger://stores/{NOWHERE}", RESOURCE_NOT_FOUND),
+        (f"memoledger://stores/{NOWHERE}/memories/{NOWHERE}", RESOURCE_NOT_FOUND),
+        (f"memoledger://stores/{NOWHERE}/elsewhere", RESOURCE_NOT_FOUND),
         ("memoledger://stores/seven", types.INVALID_PARAMS),
     ],
 )

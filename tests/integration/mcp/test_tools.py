@@ -48,6 +48,19 @@ async def test_a_memory_lives_from_remember_to_forget(ledger: Memoledger) -> Non
         assert {one["content"] for one in history["versions"]} == {""}
 
 
+async def test_a_document_is_learned_and_its_passages_are_found(ledger: Memoledger) -> None:
+    async with connected(ledger) as agent:
+        text = f"# Ferries\n\n{FERRY}\n"
+        made = await agent.call("learn", content=text, source_id="ferries.md", tags=["travel"])
+        assert (made["outcome"], made["version"], made["chunks"]) == ("created", 1, 1)
+        again = await agent.call("learn", content=text, source_id="ferries.md", tags=["travel"])
+        assert (again["outcome"], again["id"], again["chunks_new"]) == ("unchanged", made["id"], 0)
+        changed = await agent.call("learn", content=text + "\nOr not.", source_id="ferries.md")
+        assert (changed["outcome"], changed["version"]) == ("updated", 2)
+        found = await agent.call("context", query="When does the ferry leave?")
+        assert FERRY in found["context"]
+
+
 async def test_a_context_is_a_text_whose_numbers_lead_to_memories(ledger: Memoledger) -> None:
     async with connected(ledger) as agent:
         made = await agent.call("remember", content=FERRY)

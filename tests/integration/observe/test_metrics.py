@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from pydantic import SecretStr
 
+from memoledger.model.queue import QueueDepth
 from memoledger.surfaces.api.metrics import OTHER, TENANTS_MAX, UNMATCHED, Metrics
 from memoledger.surfaces.api.service import Answered, Service
 
@@ -123,6 +124,7 @@ async def test_every_metric_of_the_board_exists(service: Any, ledger: Any) -> No
     await used(client)
     ledger.application.upkeep.succeeded("sweep")
     ledger.application.upkeep.failed("sweep")
+    ledger.application.queue.depth = QueueDepth()
     there = set(await scraped(client))
     board = json.loads(BOARD.read_text("utf-8"))
     drawn = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]

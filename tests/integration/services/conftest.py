@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +16,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from memoledger.model.document import Extracted, Piece
 from memoledger.model.embedding import EmbeddingVersion
 from memoledger.ports import EmbeddingInput, Vectors
 from memoledger.settings import load_settings
@@ -45,6 +48,35 @@ class HashEmbedder:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class Paragraphs:
+    """Cuts a text at blank lines; lines that begin with # are the sections above."""
+
+    name = "paragraphs"
+
+    def split(self, text: str, media_type: str) -> list[Piece]:
+        headings: list[str] = []
+        pieces = []
+        for found in re.finditer(r"[^\n]+(?:\n[^\n]+)*", text):
+            if found[0].startswith("#"):
+                marks, _, title = found[0].partition(" ")
+                headings[len(marks) - 1 :] = [title]
+            elif found[0].strip():
+                section = " > ".join(headings) or None
+                words = len(found[0].split())
+                pieces.append(Piece(found[0], found.start(), found.end(), section, words))
+        return pieces
+
+
+class Utf8:
+    """Reads text, of which the first heading is the title."""
+
+    def read(self, source: bytes | Path, media_type: str | None, name: str | None) -> Extracted:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        text = data.decode()
+        title = text.removeprefix("# ").partition("\n")[0] if text.startswith("# ") else None
+        return Extracted(text, title=title, media_type=media_type or "text/markdown")
 
 
 @pytest.fixture
@@ -105,6 +137,14 @@ async def alice(shared: Memoledger, tenant: str) -> PrincipalHandle:
 async def bob(shared: Memoledger, tenant: str) -> PrincipalHandle:
     """Another user of the tenant."""
     return await shared.principal(tenant=tenant, user="bob")
+
+
+@pytest.fixture
+async def papers(shared: Memoledger, tenant: str) -> StoreHandle:
+    """A store of Alice's, of a ledger that reads UTF-8 and cuts it into paragraphs."""
+    application = shared.application
+    application.context = replace(application.context, reader=Utf8(), splitter=Paragraphs())
+    return await (await shared.principal(tenant=tenant, user="alice")).store("papers")
 
 
 @pytest.fixture

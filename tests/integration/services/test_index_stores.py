@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ import pytest
 
 from memoledger.bootstrap import indexing
 from memoledger.ledger import store_indexes
+from memoledger.model.document import Piece
 from memoledger.model.recall import Hits
 from memoledger.services import index_stores as indexing_stores
 from memoledger.surfaces.bench.samples import DIMENSIONS, Sampler
@@ -294,3 +297,104 @@ async def test_common_words_beyond_the_bound_are_told(
     assert not cut.complete
     monkeypatch.setattr(indexed_search, "POSTINGS", (0, 100_000))
     assert ids(await notes.recall(text, mode="lexical")) == ids(full)
+
+
+PAGES = [
+    f"Page {number} of the walrus handbook tells of {SAMPLE.texts[number]}." for number in range(40)
+]
+
+
+class Pages:
+    """Cuts a text into its lines."""
+
+    name = "pages"
+
+    def split(self, text: str, media_type: str) -> list[Piece]:
+        lines = re.finditer(r"[^\n]+", text)
+        return [Piece(line[0], line.start(), line.end(), None, 9) for line in lines]
+
+
+class PageEmbedder(NoEmbedder):
+    """Pages have the vectors of the sample after those of the memories."""
+
+    async def embed(self, texts: Any, *, input_type: str) -> Any:
+        numbers = [re.findall(r"Page (\d+)", text) for text in texts]
+        return np.stack([SAMPLE.vectors[MEMORIES + int((n or [50])[0])] for n in numbers])
+
+
+class TestChunks:
+    @pytest.fixture
+    async def ledger(self, settings: Any, embedder: Any) -> AsyncIterator[Memoledger]:
+        """An open ledger that cuts documents into lines."""
+        model = PageEmbedder(embedder.version)
+        async with Memoledger.open(settings=settings, embedder=model) as opened:
+            application = opened.application
+            application.context = replace(application.context, splitter=Pages())
+            yield opened
+
+    @pytest.fixture
+    async def shelf(self, ledger: Memoledger, alice: PrincipalHandle) -> StoreHandle:
+        """A store with an index over memories and chunks."""
+        store = await alice.store("shelf")
+        await store.learn("files", "handbook", content="\n".join(PAGES))
+        await store.remember_many(SAMPLE.drafts(0, MEMORIES))
+        assert await ledger.index_stores() == 1
+        return store
+
+    @staticmethod
+    async def check(store: StoreHandle, chunks: int) -> None:
+        """Through the index as exactly, which a filter that all pass brings about."""
+        for mode in MODES:
+            for text, vector in [*QUESTIONS, ("walrus handbook", SAMPLE.vectors[MEMORIES + 9])]:
+                asked: dict[str, Any] = {"mode": mode, "embedding": vector, "limit": 50}
+                found = await store.recall(text, **asked)
+                exact = await store.recall(text, **asked, valid_at="2026-01-01T00:00Z")
+                assert (found.searched_by == "exact", exact.searched_by) == (False, "exact")
+                near = {(h.family, h.id) for h in found} & {(h.family, h.id) for h in exact}
+                assert len(near) >= len(exact) - 2, (mode, text)
+        hits = await store.recall("walrus handbook", mode="lexical", limit=100)
+        assert sum(hit.family == "chunk" for hit in hits) == chunks
+
+    async def test_both_are_in_it(self, shelf: StoreHandle) -> None:
+        await self.check(shelf, len(PAGES))
+
+    async def test_what_is_learned_later_is_found_and_taken_in(
+        self, ledger: Memoledger, notes: StoreHandle
+    ) -> None:
+        """An index of before holds memories alone; the chunks are scanned beside it."""
+        hits = await notes.recall("walrus", mode="lexical", families=["memory"])
+        assert hits.searched_by == "postings"
+        await notes.learn("files", "handbook", content="\n".join(PAGES))
+        await self.check(notes, len(PAGES))
+        assert await ledger.index_stores() == 1
+        await self.check(notes, len(PAGES))
+
+    async def test_what_changes_and_what_is_forgotten(self, shelf: StoreHandle) -> None:
+        learned = await shelf.learn("files", "handbook", content="\n".join(PAGES[5:]))
+        assert learned.chunks_kept == len(PAGES) - 5
+        await self.check(shelf, len(PAGES) - 5)
+        await shelf.forget_document(learned.document.id)
+        await self.check(shelf, 0)
+
+    async def test_one_family_is_searched_exactly_in_it(self, shelf: StoreHandle) -> None:
+        for family in ("memory", "chunk"):
+            for mode in MODES:
+                asked: Any = {"mode": mode, "embedding": SAMPLE.vectors[MEMORIES + 9]}
+                hits = await shelf.recall("walrus handbook", **asked, families=[family])
+                assert hits.searched_by == "exact"
+                assert {hit.family for hit in hits} <= {family}
+
+    async def test_what_is_erased_leaves_it(
+        self, ledger: Memoledger, shelf: StoreHandle, database: Any
+    ) -> None:
+        learned = await shelf.learn("files", "handbook", content="\n".join(PAGES))
+        [index] = await statuses(ledger)
+        ids_of = {chunk.id for chunk in (await shelf.chunks(learned.document.id)).chunks}
+        await shelf.forget_document(learned.document.id, hard=True)
+        with psycopg.connect(database.conninfo("postgres"), autocommit=True) as root:
+            left = root.execute(
+                f"SELECT owner_id FROM memoledger.store_vectors_{index.build}"
+                " UNION SELECT unnest(owner_ids) FROM memoledger.store_postings"
+            ).fetchall()
+        assert not ids_of & {owner for (owner,) in left}
+        await self.check(shelf, 0)

@@ -187,7 +187,7 @@ class Kept:
 
 
 def hit_of_plain_memory(hit: Any) -> Any:
-    return type(hit)(memory=identity(hit.memory), score=hit.score, parts=hit.parts)
+    return type(hit)(found=identity(hit.memory), score=hit.score, parts=hit.parts)
 
 
 def scored_plainly(one: Any) -> Any:

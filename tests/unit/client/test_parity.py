@@ -21,7 +21,7 @@ HANDLES = [
     (local_blocking.PrincipalHandle, blocking.PrincipalHandle),
     (local_blocking.StoreHandle, blocking.StoreHandle),
 ]
-KEEPERS = {"application", "index_stores", "sweep", "temporary"}
+KEEPERS = {"application", "embeddings", "collect_artifacts", "index_stores", "sweep", "temporary"}
 """What it means to keep a ledger; a service's affair."""
 
 

@@ -73,6 +73,15 @@ def test_half_vectors_singly_and_together(matrix: np.ndarray) -> None:
     assert [halfvec(data) for data in singly] == matrix.astype(np.float16).tolist()
 
 
+@given(st.lists(matrices, min_size=1, max_size=3))
+def test_half_vectors_of_several_lengths(parts: list[np.ndarray]) -> None:
+    """Each embedding version's in a matrix of its own, all in one array."""
+    single = _HalfVectorDumper(HalfVector)
+    singly = [bytes(single.dump(HalfVector(row))) for matrix in parts for row in matrix]
+    together = _HalfVectorsDumper(HalfVectors).dump(HalfVectors(parts[0], parts[1:]))
+    assert array_elements(bytes(together)) == singly
+
+
 def test_no_half_vectors_are_an_empty_array() -> None:
     none = HalfVectors(np.empty((0, 4), dtype=np.float32))
     assert array_elements(bytes(_HalfVectorsDumper(HalfVectors).dump(none))) == []

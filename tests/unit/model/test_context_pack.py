@@ -23,6 +23,7 @@ from memoledger.model.context_pack import (
     items_of,
     render,
 )
+from memoledger.model.document import Chunk
 from memoledger.model.memory import Memory
 
 T0 = datetime(2023, 5, 8, 12, tzinfo=UTC)
@@ -50,10 +51,42 @@ def memory_of(number: int, content: str = "Hello", **given: Any) -> Memory:
     return Memory(**{**dict.fromkeys((*names, *ends)), **fields, **given})
 
 
+def chunk_of(number: int, text: str = "Run it.", **given: Any) -> Chunk:
+    fields: dict[str, Any] = {
+        "id": UUID(int=number),
+        "document_id": UUID(int=99),
+        "version": 3,
+        "first_version": 1,
+        "store_id": STORE,
+        "place": number,
+        "text": text,
+        "section": "Guide > Install",
+        "start": 10 * number,
+        "end": 10 * number + len(text),
+        "token_count": 4,
+        "keywords": (),
+        "source": "files",
+        "source_id": "guide.md",
+        "title": "The guide",
+        "type": "document",
+        "tags": (),
+        "occurred_at": None,
+        "recorded_at": T0 - timedelta(days=number),
+        "superseded_at": None,
+    }
+    return Chunk(**{**fields, **given})
+
+
+def chunk_piece(number: int, **given: Any) -> Piece:
+    chunk = chunk_of(number, **given)
+    label = conversation_of(chunk)
+    return Piece(found=chunk, score=1 / number, group="document", label=label)
+
+
 def piece_of(number: int, content: str = "Hello", label: str | None = None, **given: Any) -> Piece:
     group = f"topic {number}" if label is None else f"conversation {label}"
     memory = memory_of(number, content, **given)
-    return Piece(memory=memory, score=1 / number, group=group, label=label)
+    return Piece(found=memory, score=1 / number, group=group, label=label)
 
 
 contents = st.sampled_from(["Hi", "one two three", "a longer text than that of others", "x\n[1] y"])
@@ -106,14 +139,14 @@ class TestText:
     @given(pieces=some_pieces)
     def test_groups_by_their_best_and_inside_them_by_time(self, pieces: list[Piece]) -> None:
         ordered = arranged(pieces)
-        assert sorted(p.memory.id for p in ordered) == sorted(p.memory.id for p in pieces)
+        assert sorted(p.found.id for p in ordered) == sorted(p.found.id for p in pieces)
         groups = [p.group for p in ordered]
         begun = list(dict.fromkeys(groups))
         assert begun == list(dict.fromkeys(p.group for p in pieces))
         assert sorted(groups, key=begun.index) == groups
         for group in begun:
             days = [
-                (p.memory.occurred_at or p.memory.recorded_at).date()
+                (p.found.occurred_at or p.found.recorded_at).date()
                 for p in ordered
                 if p.group == group
             ]
@@ -125,7 +158,7 @@ class TestText:
         text, items = render(ordered), items_of(ordered, "notes")
         found = re.findall(r"^\[(\d+)\] ", text, re.MULTILINE)
         assert found == [str(item.number) for item in items]
-        assert [item.source.memory_id for item in items] == [p.memory.id for p in ordered]
+        assert [item.source.memory_id for item in items] == [p.found.id for p in ordered]
 
     @given(pieces=some_pieces)
     def test_each_heading_and_day_stands_once(self, pieces: list[Piece]) -> None:
@@ -183,6 +216,7 @@ class TestItems:
                 "speaker": "Ann",
                 "occurred_at": T0.isoformat(),
                 "recorded_at": (T0 + timedelta(days=100)).isoformat(),
+                **dict.fromkeys(("chunk_id", "document_id", "section", "start", "end")),
             },
             "folded": [],
         }
@@ -234,3 +268,23 @@ class TestEstimate:
     )
     def test_some(self, text: str, tokens: int) -> None:
         assert estimated_tokens(text) == tokens
+
+
+class TestChunks:
+    def test_they_stand_below_their_documents_title_in_its_order(self) -> None:
+        text = render(arranged([chunk_piece(3), piece_of(9), chunk_piece(2), chunk_piece(1)]))
+        assert text.startswith("## The guide\n")
+        lines = [line for line in text.splitlines() if line.startswith("[")]
+        assert lines[:3] == [f"[{n}] Guide > Install: Run it." for n in (1, 2, 3)]
+        assert lines[3] == "[4] Hello"
+
+    def test_a_document_without_a_title_is_called_as_in_its_source(self) -> None:
+        assert conversation_of(chunk_of(1, title=None)) == "guide.md"
+
+    def test_an_item_tells_its_document_section_and_place(self) -> None:
+        [item] = items_of([chunk_piece(4)], "notes")
+        source = item.source
+        assert (source.family, source.id, source.memory_id) == ("chunk", UUID(int=4), None)
+        assert (source.document_id, source.version) == (UUID(int=99), 3)
+        assert (source.section, source.start, source.end) == ("Guide > Install", 40, 47)
+        assert item.as_dict()["source"]["chunk_id"] == str(UUID(int=4))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from memoledger.model.errors import InvalidInput
 from memoledger.model.ids import as_id, new_id
+
+SOME = UUID("0193d7a4-52b1-7c3e-8f0a-6b1d2e3f4a5b")
 
 
 def test_new_ids_are_distinct_and_in_order() -> None:
@@ -37,11 +39,11 @@ def test_an_id_or_its_text_is_taken(known: UUID) -> None:
         None,
         True,
         b"0" * 16,
-        uuid4().bytes,
-        str(uuid4())[:-1],
-        str(uuid4()) + "0",
-        str(uuid4()) + "\n",
-        f" {uuid4()}",
+        SOME.bytes,
+        str(SOME)[:-1],
+        str(SOME) + "0",
+        str(SOME) + "\n",
+        f" {SOME}",
         "\u0661" * 32,
         "1_" * 16,
         "0x" + "1" * 30,

@@ -11,7 +11,7 @@ import pytest
 
 from memoledger.model import limits
 from memoledger.model.errors import InvalidInput
-from memoledger.model.recall import Filter, Parts, Query
+from memoledger.model.recall import Filter, Parts, Query, question_of
 
 
 class TestFilter:
@@ -116,3 +116,20 @@ def test_parts_have_no_values_of_their_own() -> None:
         "dense": 0.5,
         "rank": 1,
     }
+
+
+class TestFamilies:
+    @pytest.mark.parametrize("every", [None, (), [], ["chunk", "memory"], ["memory", "chunk"] * 2])
+    def test_every_family_is_asked_unless_said_otherwise(self, every: Any) -> None:
+        assert Query.of("q", families=every).families == ("memory", "chunk")
+
+    @pytest.mark.parametrize("one", ["memory", "chunk"])
+    def test_one(self, one: str) -> None:
+        assert Query.of("q", families=[one]).families == (one,)
+        assert question_of("q", {"families": (one,)}).families == (one,)
+
+    @pytest.mark.parametrize("wrong", ["memory", ["document"], [1], 3, {"memory"}])
+    def test_anything_else_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            Query.of("q", families=wrong)
+        assert caught.value.field == "families"

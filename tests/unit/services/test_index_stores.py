@@ -39,8 +39,10 @@ def bare(texts: int, store_id: UUID = STORE) -> Surveyed:
     return surveyed(texts=texts, store_id=store_id, **nothing)
 
 
-def acts(*found: Surveyed, index_from: int = 30_000) -> list[tuple[str, int | None]]:
-    steps = plan(found, index_from=index_from, embedding_version=1)
+def acts(
+    *found: Surveyed, index_from: int = 30_000, versions: tuple[int, ...] = (1,)
+) -> list[tuple[str, int | None]]:
+    steps = plan(found, index_from=index_from, embedding_versions=versions)
     return [(step.act, step.about.build) for step in steps]
 
 
@@ -62,7 +64,7 @@ def acts(*found: Surveyed, index_from: int = 30_000) -> list[tuple[str, int | No
         ([surveyed(segments=SEGMENTS_MAX)], [("build", 1)]),
         ([surveyed(indexed=1_500_000)], [("build", 1)]),
         ([surveyed(indexed=1_400_000)], []),
-        ([surveyed(embedding_version=2)], [("build", 1)]),
+        ([surveyed(embedding_version=2)], [("drop", 1), ("build", 1)]),
         ([surveyed(state="building")], [("drop", 1), ("build", 1)]),
         ([surveyed(state="retired", may_go=True), surveyed(build=2)], [("drop", 1)]),
         ([surveyed(state="retired", may_go=False), surveyed(build=2)], []),
@@ -89,3 +91,14 @@ def test_a_store_that_stays_as_it_is_is_left_alone(texts: int, index_from: int) 
 def test_removals_come_first() -> None:
     found = [bare(50_000), surveyed(store_id=uuid4(), state="building", texts=1)]
     assert [act for act, _ in acts(*found)] == ["drop", "build"]
+
+
+def test_a_store_has_an_index_in_every_version_that_may_serve() -> None:
+    """Whichever serves from the next moment on: it is searched as fast as the one before."""
+    one, other = surveyed(), surveyed(build=2, embedding_version=2)
+    assert acts(one, versions=(1, 2)) == [("build", 1)]
+    assert acts(one, other, versions=(1, 2)) == []
+    recent = surveyed(recent=5_000), surveyed(build=2, embedding_version=2, recent=5_000)
+    assert acts(*recent, versions=(2, 1)) == [("extend", 2), ("extend", 1)]
+    assert acts(one, other, versions=(2,)) == [("drop", 1)]
+    assert acts(surveyed(texts=10, indexed=10), versions=(1, 2)) == [("retire", 1)]

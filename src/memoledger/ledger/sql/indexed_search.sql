@@ -1,36 +1,36 @@
 -- fragment: nearest
 -- The nearest by the graph and beside it: what is in the parentheses of `near`, and what follows from it up
 -- to `dense`.
-    SELECT v.owner_id, v.version, v.view, v.embedding <#> %(vector)s AS distance
+    SELECT v.owner_id, v.version, v.view, v.embedding <#> %(vector)s AS distance, v.family
     FROM memoledger.store_nearest_0 AS v
     ORDER BY v.embedding <#> %(vector)s
     LIMIT %(nearest)s
 ), alive AS MATERIALIZED (
-    SELECT n.owner_id, n.version, n.distance
+    SELECT n.owner_id, n.version, n.distance, n.family
     FROM near AS n
     CROSS JOIN LATERAL (
         SELECT FROM memoledger.embeddings AS e
-        WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+        WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = n.family
           AND e.owner_id = n.owner_id AND e.version = n.version AND e.view = n.view
           AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
         OFFSET 0
     ) AS e
 ), dense AS MATERIALIZED (
-    SELECT f.owner_id, f.version, max(f.similarity) AS similarity
+    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, any_value(f.family) AS family
     FROM (
-        SELECT a.owner_id, a.version, -a.distance AS similarity FROM alive AS a
+        SELECT a.owner_id, a.version, -a.distance AS similarity, a.family FROM alive AS a
         UNION ALL
-        (SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity
+        (SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity, e.family
          FROM memoledger.embeddings AS e
-         WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+         WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = ANY (%(families)s::text[])
            AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
            AND e.written_at >= %(covers_until)s
          ORDER BY similarity DESC
          LIMIT 3 * %(candidates)s)
         UNION ALL
-        (SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity
+        (SELECT e.owner_id, e.version, -(e.embedding <#> %(vector)s) AS similarity, e.family
          FROM memoledger.embeddings AS e
-         WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+         WHERE e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = ANY (%(families)s::text[])
            AND e.superseded_at IS NULL AND (e.expires_at IS NULL OR e.expires_at > now())
            AND e.private_to = current_setting('app.current_user', true) AND e.written_at < %(covers_until)s
          ORDER BY similarity DESC
@@ -44,9 +44,9 @@
 -- fragment: words
 -- The best by the postings and beside them: what is in the parentheses of `recent`, and what follows from
 -- it up to `lexical`.
-    SELECT t.owner_id, t.version, t.length, t.weights
+    SELECT t.owner_id, t.version, t.length, t.weights, t.family
     FROM memoledger.term_vectors AS t
-    WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.written_at >= %(covers_until)s AND t.written_at > '-infinity'
+    WHERE t.store_id = %(store_id)s AND t.family = ANY (%(families)s::text[]) AND t.written_at >= %(covers_until)s AND t.written_at > '-infinity'
       AND t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
       AND t.weights <#> %(asked)s < 0
 ), heads AS MATERIALIZED (
@@ -59,7 +59,7 @@
            greatest((r.lengths + coalesce(h.lengths, 0)) / greatest(r.texts + coalesce(h.texts, 0), 1), 1) AS mean_length
     FROM (SELECT count(*)::double precision AS texts, coalesce(sum(t.length), 0)::double precision AS lengths
           FROM memoledger.term_vectors AS t
-          WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.written_at >= %(covers_until)s AND t.written_at > '-infinity'
+          WHERE t.store_id = %(store_id)s AND t.family = ANY (%(families)s::text[]) AND t.written_at >= %(covers_until)s AND t.written_at > '-infinity'
             AND t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())) AS r
     LEFT JOIN heads AS h ON h.term = 0
 ), rarity AS MATERIALIZED (
@@ -110,19 +110,20 @@
     FROM (SELECT max(b.most) AS most FROM blocks AS b WHERE b.before >= %(postings)s GROUP BY b.term) AS b
 ), lexical AS MATERIALIZED (
     SELECT k.owner_id, k.version,
-           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25
+           -(k.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(k.length / c.mean_length, 1))) AS bm25,
+           k.family
     FROM (
-        SELECT t.owner_id, t.version, t.length, t.weights
+        SELECT t.owner_id, t.version, t.length, t.weights, t.family
         FROM partial AS p
         CROSS JOIN LATERAL (
-            SELECT t.owner_id, t.version, t.length, t.weights FROM memoledger.term_vectors AS t
-            WHERE t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = p.owner_id
+            SELECT t.owner_id, t.version, t.length, t.weights, t.family FROM memoledger.term_vectors AS t
+            WHERE t.store_id = %(store_id)s AND t.family = ANY (%(indexed)s::text[]) AND t.owner_id = p.owner_id
               AND t.superseded_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())
               AND t.written_at < %(covers_until)s
             OFFSET 0
         ) AS t
         UNION ALL
-        SELECT r.owner_id, r.version, r.length, r.weights FROM recent AS r
+        SELECT r.owner_id, r.version, r.length, r.weights, r.family FROM recent AS r
     ) AS k, question AS q, collection AS c
     ORDER BY bm25 DESC, k.owner_id
     LIMIT %(candidates)s
@@ -130,7 +131,7 @@
 
 -- name: dense_indexed
 -- plan: once
--- The nearest memories of a large store: those that its graph finds and that are still current, those
+-- The nearest memories and chunks of a large store: those that its graph finds and that are still current, those
 -- written since, and those that the current user keeps private, which are in no graph. One row without
 -- a memory tells how many vectors the graph gave and how many memories of them are still current.
 WITH near AS MATERIALIZED (
@@ -138,15 +139,15 @@ WITH near AS MATERIALIZED (
 )
 SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25, NULL::integer[] AS terms,
        NULL::double precision[] AS rarity, NULL::double precision AS unread,
-       NULL::bigint AS near, NULL::bigint AS alive
+       NULL::bigint AS near, NULL::bigint AS alive, nullif(d.family, 'memory') AS family
 FROM dense AS d
 UNION ALL
 SELECT NULL, NULL, NULL, NULL, NULL, NULL, 0, (SELECT count(*) FROM near AS n),
-       (SELECT count(DISTINCT a.owner_id) FROM alive AS a)
+       (SELECT count(DISTINCT a.owner_id) FROM alive AS a), NULL
 
 -- name: lexical_indexed
 -- plan: once
--- The best memories of a large store by BM25. The rarest terms' postings are read first, and of each term
+-- The best memories and chunks of a large store by BM25. The rarest terms' postings are read first, and of each term
 -- those for which it counts most, as many as allowed; what they lead to and what was written since is
 -- scored from the texts' own weights. IDF is over what the segments hold and what was written since. The
 -- row without a memory tells, beside what the scores rest on, what one that was not looked at could have.
@@ -155,11 +156,11 @@ WITH recent AS MATERIALIZED (
 )
 SELECT x.owner_id, x.version, NULL::double precision AS similarity, x.bm25, NULL::integer[] AS terms,
        NULL::double precision[] AS rarity, NULL::double precision AS unread,
-       NULL::bigint AS near, NULL::bigint AS alive
+       NULL::bigint AS near, NULL::bigint AS alive, nullif(x.family, 'memory') AS family
 FROM lexical AS x
 UNION ALL
 SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
-       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term), (SELECT u.most FROM unread AS u), 0, 0
+       ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term), (SELECT u.most FROM unread AS u), 0, 0, NULL
 FROM collection AS c
 
 -- name: hybrid_indexed
@@ -170,35 +171,36 @@ WITH near AS MATERIALIZED (
 ), recent AS MATERIALIZED (
 -- include: words
 ), candidates AS (
-    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25
-    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25 FROM dense AS d
+    SELECT f.owner_id, f.version, max(f.similarity) AS similarity, max(f.bm25) AS bm25, any_value(f.family) AS family
+    FROM (SELECT d.owner_id, d.version, d.similarity, NULL::double precision AS bm25, d.family FROM dense AS d
           UNION ALL
-          SELECT x.owner_id, x.version, NULL, x.bm25 FROM lexical AS x) AS f
+          SELECT x.owner_id, x.version, NULL, x.bm25, x.family FROM lexical AS x) AS f
     GROUP BY f.owner_id, f.version
 )
 SELECT c.owner_id, c.version, coalesce(c.similarity, other_d.similarity) AS similarity,
        coalesce(c.bm25, other_x.bm25) AS bm25, NULL::integer[] AS terms, NULL::double precision[] AS rarity,
-       NULL::double precision AS unread, NULL::bigint AS near, NULL::bigint AS alive
+       NULL::double precision AS unread, NULL::bigint AS near, NULL::bigint AS alive,
+       nullif(c.family, 'memory') AS family
 FROM candidates AS c
 LEFT JOIN LATERAL (
     SELECT max(-(e.embedding <#> %(vector)s)) AS similarity
     FROM memoledger.embeddings AS e
     WHERE c.similarity IS NULL
-      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = 'memory'
+      AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s AND e.family = c.family
       AND e.owner_id = c.owner_id AND e.version = c.version
 ) AS other_d ON true
 LEFT JOIN LATERAL (
     SELECT -(t.weights <#> q.weights) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * greatest(t.length / s.mean_length, 1))) AS bm25
     FROM memoledger.term_vectors AS t, question AS q, collection AS s
     WHERE c.bm25 IS NULL
-      AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.owner_id = c.owner_id AND t.version = c.version
+      AND t.store_id = %(store_id)s AND t.family = c.family AND t.owner_id = c.owner_id AND t.version = c.version
     OFFSET 0
 ) AS other_x ON true
 UNION ALL
 SELECT NULL, NULL, NULL, c.mean_length, ARRAY(SELECT r.term FROM rarity AS r ORDER BY r.term),
        ARRAY(SELECT r.idf FROM rarity AS r ORDER BY r.term), (SELECT u.most FROM unread AS u),
        (SELECT count(*) FROM near AS n),
-       (SELECT count(DISTINCT a.owner_id) FROM alive AS a)
+       (SELECT count(DISTINCT a.owner_id) FROM alive AS a), NULL
 FROM collection AS c
 
 -- name: search_the_graph
@@ -211,6 +213,28 @@ SELECT set_config('hnsw.ef_search', %(ef_search)s, true), set_config('hnsw.itera
 -- name: search_within
 -- How long a scan of a large store may take.
 SELECT set_config('statement_timeout', %(timeout)s, true)
+
+-- name: passing_chunks
+-- Which of the given chunks are of current documents that pass a filter, as in a search without an index.
+SELECT c.chunk_id
+FROM unnest(%(chunk_ids)s::uuid[]) AS given (chunk_id)
+CROSS JOIN LATERAL (
+    SELECT c.chunk_id, c.document_id FROM memoledger.chunks AS c
+    WHERE c.store_id = %(store_id)s AND c.chunk_id = given.chunk_id AND c.erased_at IS NULL AND c.superseded_at IS NULL
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL (
+    SELECT FROM memoledger.documents AS d
+    WHERE d.store_id = %(store_id)s AND d.document_id = c.document_id
+      AND d.superseded_at IS NULL AND d.deleted_at IS NULL AND d.erased_at IS NULL
+      AND (%(types)s::text[] IS NULL OR d.type = ANY (%(types)s::text[]))
+      AND (%(tags)s::text[] IS NULL OR d.tags @> %(tags)s::text[])
+      AND (%(since)s::timestamptz IS NULL OR coalesce(d.occurred_at, d.recorded_at) >= %(since)s::timestamptz)
+      AND (%(until)s::timestamptz IS NULL OR coalesce(d.occurred_at, d.recorded_at) < %(until)s::timestamptz)
+      AND %(min_importance)s::double precision IS NULL
+      AND (%(metadata)s::jsonb IS NULL OR d.metadata @> %(metadata)s::jsonb)
+    OFFSET 0
+) AS d
 
 -- name: passing_memories
 -- Which of the given current memories pass a filter.

@@ -13,10 +13,6 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('memoledger', 'memoledger_system') AND c.relkind IN ('r', 'p')
 ORDER BY 1
 
--- name: declared_embedding_versions
--- The embedding versions that this ledger knows, in the order in which they came.
-SELECT name, model, dimensions FROM memoledger_system.embedding_versions ORDER BY embedding_version
-
 -- name: count_visible_memories
 -- How many rows of memories there are for the current user, whichever stores they are in: the query
 -- has no condition of its own, so what it leaves out is left out by the policies.

@@ -17,9 +17,13 @@ WITH written AS (
     INSERT INTO memoledger.embeddings (
         tenant_id, store_id, embedding_version, family, owner_id, version, view, recorded_at, expires_at, private_to,
         embedding)
-    SELECT w.tenant_id, w.store_id, %(embedding_version)s, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
+    SELECT w.tenant_id, w.store_id, v.embedding_version, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
            w.expires_at, w.private_to, v.embedding
-    FROM written AS w, unnest(%(views)s::text[], %(vectors)s::halfvec[]) AS v (view, embedding)
+    FROM written AS w,
+         unnest(%(embedding_versions)s::integer[], %(views)s::text[], %(vectors)s::halfvec[]) AS v (embedding_version, view, embedding)
+    -- One that was retired a moment ago has no place any more.
+    WHERE v.embedding_version = ANY (ARRAY(SELECT l.embedding_version FROM memoledger_system.embedding_versions AS l
+                                           WHERE l.state <> 'retired'))
 ), analysed AS (
     INSERT INTO memoledger.term_vectors (
         tenant_id, store_id, family, owner_id, version, recorded_at, expires_at, private_to, length, weights)
@@ -60,11 +64,14 @@ WITH draft AS MATERIALIZED (
     INSERT INTO memoledger.embeddings (
         tenant_id, store_id, embedding_version, family, owner_id, version, view, recorded_at, expires_at, private_to,
         embedding)
-    SELECT w.tenant_id, w.store_id, %(embedding_version)s, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
+    SELECT w.tenant_id, w.store_id, v.embedding_version, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
            w.expires_at, w.private_to, v.embedding
-    FROM unnest(%(positions)s::integer[], %(views)s::text[], %(vectors)s::halfvec[]) AS v (position, view, embedding)
+    FROM unnest(%(positions)s::integer[], %(embedding_versions)s::integer[], %(views)s::text[], %(vectors)s::halfvec[])
+         AS v (position, embedding_version, view, embedding)
     JOIN draft AS d ON d.ordinality = v.position
     JOIN written AS w USING (memory_id)
+    WHERE v.embedding_version = ANY (ARRAY(SELECT l.embedding_version FROM memoledger_system.embedding_versions AS l
+                                           WHERE l.state <> 'retired'))
 ), analysed AS (
     INSERT INTO memoledger.term_vectors (
         tenant_id, store_id, family, owner_id, version, recorded_at, expires_at, private_to, length, weights)
@@ -117,9 +124,13 @@ WITH closed AS (
     INSERT INTO memoledger.embeddings (
         tenant_id, store_id, embedding_version, family, owner_id, version, view, recorded_at, expires_at, private_to,
         embedding)
-    SELECT w.tenant_id, w.store_id, %(embedding_version)s, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
+    SELECT w.tenant_id, w.store_id, v.embedding_version, 'memory', w.memory_id, w.version, v.view, w.recorded_at,
            w.expires_at, w.private_to, v.embedding
-    FROM written AS w, unnest(%(views)s::text[], %(vectors)s::halfvec[]) AS v (view, embedding)
+    FROM written AS w,
+         unnest(%(embedding_versions)s::integer[], %(views)s::text[], %(vectors)s::halfvec[]) AS v (embedding_version, view, embedding)
+    -- One that was retired a moment ago has no place any more.
+    WHERE v.embedding_version = ANY (ARRAY(SELECT l.embedding_version FROM memoledger_system.embedding_versions AS l
+                                           WHERE l.state <> 'retired'))
 ), analysed AS (
     INSERT INTO memoledger.term_vectors (
         tenant_id, store_id, family, owner_id, version, recorded_at, expires_at, private_to, length, weights)

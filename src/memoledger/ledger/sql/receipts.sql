@@ -5,7 +5,7 @@
 -- A trigger counts the accesses.
 INSERT INTO memoledger.receipts (
     tenant_id, receipt_id, user_id, store_id, embedding_version, at_most, pending, complete, unproven, mode,
-    searched_by, private_to, query, query_hash, filters, memory_ids, versions, scores, timings_ms)
+    searched_by, private_to, query, query_hash, filters, memory_ids, versions, scores, timings_ms, families)
 SELECT %(tenant)s, r.receipt_id, %(user)s, %(store_id)s::uuid, r.embedding_version, r.at_most, r.pending, r.complete,
        NOT %(store_id)s::uuid = ANY ((SELECT memoledger.readable_store_ids())::uuid[]), r.mode, r.searched_by,
        CASE WHEN r.private THEN %(user)s END,
@@ -13,11 +13,11 @@ SELECT %(tenant)s, r.receipt_id, %(user)s, %(store_id)s::uuid, r.embedding_versi
        CASE WHEN %(hashed)s::boolean
             THEN sha256((SELECT s.salt FROM memoledger.receipt_salts AS s WHERE s.user_id = %(user)s)
                         || convert_to(r.query, 'UTF8')) END,
-       r.filters, r.memory_ids, r.versions, r.scores, r.timings_ms
+       r.filters, r.memory_ids, r.versions, r.scores, r.timings_ms, r.families
 FROM json_to_recordset(%(receipts)s::json) AS r (
     receipt_id uuid, embedding_version integer, at_most integer, pending integer, complete boolean, mode text,
     searched_by text, private boolean, query text, filters jsonb, memory_ids uuid[], versions integer[],
-    scores double precision[], timings_ms jsonb)
+    scores double precision[], timings_ms jsonb, families text[])
 ON CONFLICT DO NOTHING
 
 -- name: introduce_salt
@@ -37,7 +37,7 @@ WHERE s.user_id = %(user)s
 SELECT r.receipt_id, r.user_id, r.store_id, r.recorded_at, r.struck_at,
        (SELECT v.name FROM memoledger_system.embedding_versions AS v WHERE v.embedding_version = r.embedding_version),
        r.at_most, r.pending, r.complete, r.mode, r.searched_by, r.query, r.query_hash, r.filters, r.memory_ids, r.versions, r.scores,
-       r.timings_ms
+       r.timings_ms, r.families
 FROM memoledger.receipts AS r
 WHERE r.receipt_id = %(receipt_id)s
 
@@ -65,7 +65,7 @@ WITH own AS (
 SELECT r.receipt_id, r.user_id, r.store_id, r.recorded_at, r.struck_at,
        (SELECT v.name FROM memoledger_system.embedding_versions AS v WHERE v.embedding_version = r.embedding_version),
        r.at_most, r.pending, r.complete, r.mode, r.searched_by, r.query, r.query_hash, r.filters, r.memory_ids, r.versions, r.scores,
-       r.timings_ms
+       r.timings_ms, r.families
 FROM (SELECT * FROM own UNION ALL SELECT * FROM others) AS r
 ORDER BY r.receipt_id DESC
 LIMIT %(limit)s

@@ -57,11 +57,13 @@ $$
 CREATE EXTENSION IF NOT EXISTS vector
 
 -- name: create_schemas
--- The tenants' schema and the installation's own, both the owner's.
+-- The tenants' schema, the installation's own, and that of the job queue, all the owner's. Into the last
+-- the application's role does not see.
 DO $$
 BEGIN
     CREATE SCHEMA IF NOT EXISTS memoledger AUTHORIZATION memoledger_owner;
     CREATE SCHEMA IF NOT EXISTS memoledger_system AUTHORIZATION memoledger_owner;
+    CREATE SCHEMA IF NOT EXISTS memoledger_jobs AUTHORIZATION memoledger_owner;
     -- Only the owner can grant, and the login need not have inherited the owner's rights.
     SET LOCAL ROLE memoledger_owner;
     GRANT USAGE ON SCHEMA memoledger, memoledger_system TO memoledger_app;

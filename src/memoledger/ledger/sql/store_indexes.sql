@@ -1,6 +1,6 @@
 -- name: store_index_of
 -- The index of a store that is ready for an embedding version, the newest one; nothing if there is none.
-SELECT x.build, x.covers_until, x.ef_search, x.texts, x.vectors
+SELECT x.build, x.covers_until, x.ef_search, x.texts, x.vectors, x.families
 FROM memoledger.store_indexes AS x
 WHERE x.store_id = %(store_id)s AND x.embedding_version = %(embedding_version)s AND x.state = 'ready'
 ORDER BY x.build DESC
@@ -14,26 +14,66 @@ SELECT pg_try_advisory_lock(hashtext('memoledger'), hashtext('store_indexes'))
 -- Gives the lock back.
 SELECT pg_advisory_unlock(hashtext('memoledger'), hashtext('store_indexes'))
 
--- name: survey
--- Every store that holds at least so many texts, and every store that has an index or a part of one;
--- a row for each of its builds.
-SELECT tenant_id, store_id, coalesce(c.texts, 0), x.build, x.embedding_version, x.state, x.texts,
+-- fragment: surveyed
+-- What is told of a large store and one of its builds, beside `c`, which has the store's texts. Recent are texts
+-- and vectors that the index does not hold: a text may be embedded long after it was written.
+       x.build, x.embedding_version, x.state, x.texts,
        (SELECT coalesce(sum(p.texts), 0)::bigint FROM memoledger.store_postings AS p
         WHERE p.tenant_id = x.tenant_id AND p.store_id = x.store_id AND p.build = x.build
           AND p.term = 0 AND p.segment = 1),
        x.segments,
        x.retired_at <= now() - make_interval(secs => %(grace_s)s::double precision),
-       CASE x.state WHEN 'ready' THEN
+       CASE x.state WHEN 'ready' THEN greatest(
            (SELECT count(*) FROM memoledger.term_vectors AS t
-            WHERE t.tenant_id = x.tenant_id AND t.store_id = x.store_id AND t.family = 'memory'
-              AND t.superseded_at IS NULL AND t.written_at >= x.covers_until AND t.written_at > '-infinity')
+            WHERE t.tenant_id = x.tenant_id AND t.store_id = x.store_id AND t.family = ANY ('{memory,chunk}')
+              AND t.superseded_at IS NULL AND t.written_at >= x.covers_until AND t.written_at > '-infinity'),
+           (SELECT count(*) FROM memoledger.embeddings AS e
+            WHERE e.tenant_id = x.tenant_id AND e.store_id = x.store_id AND e.family = ANY ('{memory,chunk}')
+              AND e.embedding_version = x.embedding_version AND e.view = 'body'
+              AND e.superseded_at IS NULL AND e.written_at >= x.covers_until))
        ELSE 0 END
+
+-- name: survey
+-- Every store that holds at least so many texts, and every store that has an index or a part of one;
+-- a row for each of its builds.
+SELECT tenant_id, store_id, coalesce(c.texts, 0),
+-- include: surveyed
 FROM (SELECT t.tenant_id, t.store_id, count(*) AS texts FROM memoledger.term_vectors AS t
-      WHERE t.family = 'memory' AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+      WHERE t.family = ANY ('{memory,chunk}') AND t.superseded_at IS NULL AND t.written_at > '-infinity'
       GROUP BY t.tenant_id, t.store_id) AS c
 FULL JOIN memoledger.store_indexes AS x USING (tenant_id, store_id)
 WHERE c.texts >= %(least)s OR x.build IS NOT NULL
 ORDER BY tenant_id, store_id, x.build
+
+-- name: survey_some
+-- The same of some stores, and of those that have a build which is not in use. Each store's texts are counted
+-- on their own, so that the others cost nothing.
+SELECT tenant_id, store_id, c.texts,
+-- include: surveyed
+FROM (SELECT w.tenant_id, w.store_id, n.texts
+      FROM (SELECT * FROM unnest(%(tenants)s::text[], %(stores)s::uuid[]) AS given (tenant_id, store_id)
+            UNION
+            SELECT b.tenant_id, b.store_id FROM memoledger.store_indexes AS b WHERE b.state <> 'ready') AS w
+      CROSS JOIN LATERAL (
+          SELECT count(*) AS texts FROM memoledger.term_vectors AS t
+          WHERE t.tenant_id = w.tenant_id AND t.store_id = w.store_id AND t.family = ANY ('{memory,chunk}')
+            AND t.superseded_at IS NULL AND t.written_at > '-infinity'
+          OFFSET 0
+      ) AS n) AS c
+LEFT JOIN memoledger.store_indexes AS x USING (tenant_id, store_id)
+WHERE c.texts >= %(least)s OR x.build IS NOT NULL
+ORDER BY tenant_id, store_id, x.build
+
+-- name: take_scheduled
+-- Which stores were written to since somebody looked; they are off the schedule, and on it again with the next
+-- write. A transaction that is under way may have found its store on the schedule: the survey comes after it.
+DELETE FROM memoledger.index_schedule AS s RETURNING s.tenant_id, s.store_id
+
+-- name: put_back_scheduled
+-- Puts stores back on the schedule that could not be looked at.
+INSERT INTO memoledger.index_schedule (tenant_id, store_id)
+SELECT * FROM unnest(%(tenants)s::text[], %(stores)s::uuid[])
+ON CONFLICT DO NOTHING
 
 -- name: list_store_indexes
 -- Every index with its progress, for administration; the graph's own is asked of PostgreSQL.
@@ -70,11 +110,11 @@ SELECT clock_timestamp() - interval '1 second',
 
 -- name: index_words
 -- Packs the terms of a store's current texts that were written in a period, as a new segment: for each
--- term the memories by falling impact, 350 to a block, which fills a page.
+-- term the memories and chunks by falling impact, 350 to a block, which fills a page.
 WITH texts AS MATERIALIZED (
     SELECT t.owner_id, coalesce(t.private_to, '') AS private_to, t.length, t.weights
     FROM memoledger.term_vectors AS t
-    WHERE t.tenant_id = %(tenant)s AND t.store_id = %(store_id)s AND t.family = 'memory' AND t.superseded_at IS NULL
+    WHERE t.tenant_id = %(tenant)s AND t.store_id = %(store_id)s AND t.family = ANY ('{memory,chunk}') AND t.superseded_at IS NULL
       AND t.written_at < %(until)s::timestamptz AND t.written_at > '-infinity'
       AND (%(since)s::timestamptz IS NULL OR t.written_at >= %(since)s::timestamptz)
 ), counted AS (
@@ -114,11 +154,11 @@ WHERE p.tenant_id = %(tenant)s AND p.store_id = %(store_id)s AND p.build = %(bui
 
 -- name: index_vectors
 -- Copies a store's current vectors that were written in a period and that nobody keeps private.
-INSERT INTO memoledger.store_vectors_0 (tenant_id, owner_id, version, view, embedding)
-SELECT e.tenant_id, e.owner_id, e.version, e.view, e.embedding
+INSERT INTO memoledger.store_vectors_0 (tenant_id, owner_id, version, view, embedding, family)
+SELECT e.tenant_id, e.owner_id, e.version, e.view, e.embedding, e.family
 FROM memoledger.embeddings AS e
 WHERE e.tenant_id = %(tenant)s AND e.store_id = %(store_id)s AND e.embedding_version = %(embedding_version)s
-  AND e.family = 'memory' AND e.superseded_at IS NULL AND e.private_to IS NULL
+  AND e.family = ANY ('{memory,chunk}') AND e.superseded_at IS NULL AND e.private_to IS NULL
   AND e.written_at < %(until)s::timestamptz
   AND (%(since)s::timestamptz IS NULL OR e.written_at >= %(since)s::timestamptz)
 ON CONFLICT DO NOTHING
@@ -198,24 +238,44 @@ FOR UPDATE
 -- name: erase_what_was_erased
 -- Takes out what was erased while the rows were being read; an hour is longer than any transaction.
 SELECT memoledger_system.erase_from_build(%(tenant)s, %(store_id)s, %(build)s, g.ids, NULL)
-FROM (SELECT array_agg(DISTINCT m.memory_id) AS ids FROM memoledger.memories AS m
-      WHERE m.tenant_id = %(tenant)s AND m.store_id = %(store_id)s
-        AND m.erased_at >= %(begun)s::timestamptz - interval '1 hour') AS g
+FROM (SELECT array_agg(DISTINCT e.id) AS ids
+      FROM (SELECT m.memory_id AS id FROM memoledger.memories AS m
+            WHERE m.tenant_id = %(tenant)s AND m.store_id = %(store_id)s
+              AND m.erased_at >= %(begun)s::timestamptz - interval '1 hour'
+            UNION ALL
+            SELECT c.chunk_id FROM memoledger.chunks AS c
+            WHERE c.tenant_id = %(tenant)s AND c.store_id = %(store_id)s
+              AND c.erased_at >= %(begun)s::timestamptz - interval '1 hour') AS e) AS g
 WHERE g.ids IS NOT NULL
 
 -- name: finish_build
 -- A build is whole: searches use it from now on.
 UPDATE memoledger.store_indexes AS x
 SET state = 'ready', progress = 1, covers_until = %(until)s, texts = %(texts)s, vectors = %(vectors)s,
-    segments = %(segment)s, ef_search = coalesce(%(ef_search)s, x.ef_search), recall = coalesce(%(recall)s, x.recall),
+    segments = %(segment)s,
+    families = CASE WHEN x.families = '{memory,chunk}' OR EXISTS (
+                        SELECT FROM memoledger.term_vectors AS t
+                        WHERE t.tenant_id = x.tenant_id AND t.store_id = x.store_id AND t.family = 'chunk'
+                          AND t.superseded_at IS NULL AND t.written_at < %(until)s AND t.written_at > '-infinity')
+                    THEN '{memory,chunk}'::text[] ELSE x.families END,
+    ef_search = coalesce(%(ef_search)s, x.ef_search), recall = coalesce(%(recall)s, x.recall),
     built_at = coalesce(x.built_at, clock_timestamp())
 WHERE x.tenant_id = %(tenant)s AND x.store_id = %(store_id)s AND x.build = %(build)s
 
+-- name: indexed_versions
+-- The embedding versions in which large stores have an index, the one that serves first.
+SELECT v.embedding_version
+FROM memoledger_system.embedding_versions AS v
+WHERE v.state IN ('serving', 'ready', 'previous')
+ORDER BY v.state <> 'serving', v.embedding_version
+
 -- name: retire_builds
--- Searches use these builds no more; they stay for those that do not know it yet.
+-- Searches use these builds no more; they stay for those that do not know it yet. Those of other embedding
+-- versions stay in use, unless all are meant.
 UPDATE memoledger.store_indexes AS x
 SET state = 'retired', retired_at = clock_timestamp()
 WHERE x.tenant_id = %(tenant)s AND x.store_id = %(store_id)s AND x.state = 'ready' AND x.build < %(before)s
+  AND (%(embedding_version)s::integer IS NULL OR x.embedding_version = %(embedding_version)s::integer)
 
 -- name: drop_build
 -- Removes a build with everything that belongs to it.

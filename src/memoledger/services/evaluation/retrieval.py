@@ -1,23 +1,26 @@
-"""Evaluate retrieval: remember a dataset's memories, ask its questions, measure the answers."""
+"""Evaluate retrieval: remember a dataset's texts, or learn them, ask, and measure the answers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
 from memoledger.model.bulk import Progress
+from memoledger.model.document import DocumentDraft
 from memoledger.model.errors import InvalidInput
+from memoledger.model.memory import Draft
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Mode, Query
+from memoledger.model.recall import Hit, Mode, Query
 from memoledger.services.context import Context, Scope
 from memoledger.services.evaluation.beir import Dataset, Group, Question
 from memoledger.services.evaluation.intervals import CONFIDENCE
 from memoledger.services.evaluation.metrics import DEPTH, Scores, score
 from memoledger.services.evaluation.summary import Breakdown, Resampling, differences, summarize
+from memoledger.services.learn import learn
 from memoledger.services.recall import recall
 from memoledger.services.remember_many import remember_many
 from memoledger.services.stores import get_or_create_store
@@ -26,6 +29,9 @@ EVALUATOR: Final = Principal("evaluation", "evaluator")
 
 JUDGED: Final[Mode] = "hybrid"
 """The mode that is judged; where others run in the same call, they are its controls."""
+
+SOURCE: Final = "corpus"
+"""The source of texts that are learned as documents."""
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
@@ -160,6 +166,7 @@ async def evaluate_retrieval(
     modes: Sequence[Mode],
     *,
     queries_max: int | None = None,
+    as_documents: bool = False,
     how: Resampling | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
@@ -170,6 +177,7 @@ async def evaluate_retrieval(
     Args:
         modes: at least one.
         queries_max: ask only the first so many questions, at least 1.
+        as_documents: learn each text as a document of its own, and find it by its chunks.
         how: how intervals are drawn.
 
     Raises:
@@ -177,7 +185,7 @@ async def evaluate_retrieval(
         EmbedderError: the model failed.
     """
     report = on_progress or _unreported
-    scopes = await remember_dataset(context, dataset, on_progress=report)
+    scopes = await remember_dataset(context, dataset, as_documents=as_documents, on_progress=report)
     questions = dataset.questions[:queries_max]
     how = how or Resampling()
     results: dict[Mode, ModeResult] = {}
@@ -189,11 +197,17 @@ async def evaluate_retrieval(
 
 
 async def remember_dataset(
-    context: Context, dataset: Dataset, *, prefix: str = "", on_progress: OnProgress | None = None
+    context: Context,
+    dataset: Dataset,
+    *,
+    prefix: str = "",
+    as_documents: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> dict[Group, Scope]:
-    """Remember every memory of the dataset; the store of each group.
+    """Remember every memory of the dataset, or learn it; the store of each group.
 
     Args:
+        as_documents: learn each as a document of its own.
         prefix: what the names of the stores begin with, so that several datasets stay apart.
 
     Raises:
@@ -212,10 +226,32 @@ async def remember_dataset(
         def progressed(progress: Progress, before: int = done) -> None:
             report("remember", before + progress.total, dataset.memories)
 
-        written = await remember_many(context, scopes[group], drafts, on_progress=progressed)
-        _refuse_rejected([item.error for item in written.items if item.error is not None])
+        if as_documents:
+            await _learn(context, scopes[group], drafts, progressed)
+        else:
+            written = await remember_many(context, scopes[group], drafts, on_progress=progressed)
+            _refuse_rejected([item.error for item in written.items if item.error is not None])
         done += len(drafts)
     return scopes
+
+
+async def _learn(
+    context: Context, scope: Scope, drafts: Sequence[Draft], on_progress: Callable[[Progress], None]
+) -> None:
+    """Learn each draft's text as it is, under its external id."""
+    progress = Progress()
+    for number, draft in enumerate(drafts, start=1):
+        document = DocumentDraft(
+            source=SOURCE,
+            source_id=draft.external_id or str(number),
+            content=draft.content,
+            title=draft.title,
+            metadata=draft.metadata,
+            occurred_at=draft.occurred_at,
+        )
+        await learn(context, scope, document)
+        progress = replace(progress, created=number)
+        on_progress(progress)
 
 
 def _refuse_rejected(errors: Sequence[InvalidInput]) -> None:
@@ -246,8 +282,14 @@ async def _ask(
     started = time.perf_counter()
     hits = await recall(context, scopes[question.group], query)
     took_ms = (time.perf_counter() - started) * 1_000
-    found = [hit.memory.external_id or "" for hit in hits]
+    found = list(dict.fromkeys([_name(hit) for hit in hits]))
     return Answer(found, score(found, question.gains), took_ms, dict(hits.timings_ms))
+
+
+def _name(hit: Hit) -> str:
+    """What the dataset calls it; of several chunks of a text the best counts."""
+    chunk = hit.chunk
+    return (hit.memory.external_id or "") if chunk is None else chunk.source_id
 
 
 def _result(

@@ -25,6 +25,7 @@ PAGE: Final = 100
 
 StoreId = Annotated[UUID, Path(alias="storeId", description="The store's id.")]
 MemoryId = Annotated[UUID, Path(alias="memoryId", description="The memory's id.")]
+DocumentId = Annotated[UUID, Path(alias="documentId", description="The document's id.")]
 UserId = Annotated[
     str,
     Path(

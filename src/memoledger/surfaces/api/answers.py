@@ -9,10 +9,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from memoledger.model import embedding
 from memoledger.model.memory import Outcome, Privacy
-from memoledger.model.recall import Mode
+from memoledger.model.queue import QueueState
 from memoledger.model.store import Access, Visibility
-from memoledger.model.why import Reason
 
 
 class Told(BaseModel):
@@ -205,149 +205,61 @@ class Versions(Told):
     versions: list[Memory]
 
 
-class Parts(Told):
-    """What a hit's score is made of; null where that took no part."""
-
-    dense: float | None
-    lexical: float | None
-    dense_scaled: float | None
-    lexical_scaled: float | None
-    rank: int
-    dense_around: float | None
-    lexical_around: float | None
-    named: float | None
-    timely: float | None
-    quoted: float | None
-    telling: float | None
-    reranked: float | None
-
-
-class Hit(Told):
-    """A memory that was found; scores of one answer compare."""
-
-    memory: Memory
-    score: float
-    parts: Parts | None
-    folded: list[UUID]
-
-
-class Hits(Told):
-    """The memories that were found, best first."""
-
-    hits: list[Hit]
-    receipt_id: UUID | None
-    complete: bool = Field(description="False where time ran out: others may be missing.")
-    pending: int = Field(description="Memories of the store that wait to be embedded.")
-    searched_by: str
-    timings_ms: dict[str, float]
-
-
-class Source(Told):
-    """Where an item of a context comes from."""
-
-    store: str
-    store_id: UUID
-    memory_id: UUID
-    version: int
-    speaker: str | None
-    occurred_at: datetime | None
-    recorded_at: datetime
-
-
-class ContextItem(Told):
-    """A memory as it stands in a context."""
-
-    number: int
-    text: str
-    truncated: bool
-    score: float
-    group: str | None
-    source: Source
-    folded: list[UUID]
-
-
-class Context(Told):
-    """The best memories for a question, as a text of at most `maxTokens`."""
-
-    query: str
-    text: str
-    items: list[ContextItem]
-    tokens: int
-    max_tokens: int
-    omitted: int
-    folded: int
-    counted_by: str
-    receipt_id: UUID | None
-    complete: bool
-    pending: int
-
-
-class Why(Told):
-    """Why a question returns a memory, or does not."""
-
-    memory_id: UUID
-    recalled: bool
-    reason: Reason
-    text: str
-    limit: int
-    version: int | None
-    rank: int | None
-    score: float | None
-    parts: Parts | None
-    similarity: float | None
-    filters: list[str]
-    searched_by: str | None
-
-
-class AccessCount(Told):
-    """How often a memory was recalled, and when last."""
-
-    memory_id: UUID
-    count: int
-    last_accessed: datetime
-
-
-class Accesses(Told):
-    """Access counts; a memory that was never recalled is left out."""
-
-    accesses: list[AccessCount]
-
-
-class ReceiptHit(Told):
-    """A memory that a recall returned; the score is null once it was erased."""
-
-    memory_id: UUID
-    version: int
-    score: float | None
-
-
-class Receipt(Told):
-    """The durable record of one recall."""
+class Chunk(Told):
+    """A piece of a document, where it stands in one version of it."""
 
     id: UUID
-    user: str
+    document_id: UUID
+    version: int = Field(description="The document's.")
+    first_version: int
     store_id: UUID
+    place: int
+    text: str
+    section: str | None
+    start: int
+    end: int
+    token_count: int
+    keywords: list[str]
+    source: str
+    source_id: str
+    title: str | None
+    type: str
+    tags: list[str]
+    occurred_at: datetime | None
     recorded_at: datetime
-    asked_at: datetime
-    struck_at: datetime | None
-    embedding_version: str | None
-    limit: int
-    pending: int
-    complete: bool
-    mode: Mode
-    searched_by: str
-    query: str | None
-    query_hash: str | None
-    filters: dict[str, Any]
-    hits: list[ReceiptHit]
-    timings_ms: dict[str, float]
+    superseded_at: datetime | None
 
 
-class Receipts(Told):
-    """A page of receipts, newest first."""
+class QueueRow(Told):
+    """Something that waits to be embedded."""
 
-    receipts: list[Receipt]
-    next_cursor: str | None
+    store_id: UUID
+    owner: str
+    store: str
+    embedding_version: int
+    family: embedding.Family
+    id: UUID = Field(description="Of the memory or chunk.")
+    version: int
+    reason: Literal["written", "backfill", "refresh"]
+    urgency: int = Field(description="0 is taken first.")
+    state: QueueState
+    scheduled_at: datetime
+    due_at: datetime = Field(description="When it is tried next, or its claim ends.")
+    attempts: int
+    last_error: str | None = Field(description="The kind of error that it failed with last.")
+    claimed_until: datetime | None
+    poisoned_at: datetime | None
+
+
+class Queue(Told):
+    """How much of the tenant waits to be embedded, and the rows that need attention first."""
+
+    waiting: int
+    claimed: int = Field(description="Being embedded now.")
+    poisoned: int = Field(description="Set aside after too many attempts.")
+    failed: int = Field(description="Of what waits, how many rows failed before.")
+    age_s: float = Field(description="Seconds since the oldest that waits was scheduled.")
+    rows: list[QueueRow]
 
 
 class Health(Told):

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from memoledger.model.errors import (
+    ArtifactError,
     Busy,
     ConflictError,
     DataFolderFull,
@@ -92,6 +93,7 @@ KINDS: Final[Mapping[type[MemoledgerError], Kind]] = {
     Busy: Kind(429, "The service is busy", passing=True),
     EmbedderError: Kind(502, "The embedding model failed", told=False),
     RerankerError: Kind(502, "The reranking model failed", told=False),
+    ArtifactError: Kind(502, "The store of raw sources failed", told=False),
     TimeLimit: Kind(503, "It took too long", passing=True),
     ShuttingDown: Kind(503, "The service is shutting down", passing=True),
     LedgerUnavailable: Kind(503, "The ledger cannot be reached", told=False, passing=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from memoledger import bootstrap
+from memoledger.bootstrap import embeddings
 from memoledger.ledger.connect import connected
 from memoledger.ledger.round_trip import Connection
 from memoledger.model.errors import MemoledgerError
@@ -19,7 +19,11 @@ async def examine(service: Service) -> list[Finding]:
     embedder = application.embedder
     found = [_load(service), _receipts(service)]
     found.append(await diagnose.guarded("embedder", lambda: diagnose.find_embedder(embedder)))
-    settings = application.settings
+    settings, context = application.settings, application.context
+    cache = None if context.cached is None else context.cached.cache
+    found.append(await diagnose.guarded("cache", lambda: diagnose.find_cache(cache)))
+    artifacts = context.artifacts
+    found.append(await diagnose.guarded("artifacts", lambda: diagnose.find_artifacts(artifacts)))
     try:
         async with connected(
             application.place.admin_conninfo, attempts=1, timeout_s=settings.connect_timeout_s
@@ -34,7 +38,7 @@ def _looks(
     service: Service, connection: Connection
 ) -> list[tuple[str, Callable[[], Awaitable[Finding]]]]:
     settings = service.application.settings
-    version = bootstrap.index_version(service.application.embedder.version)
+    version = embeddings.index_version(service.application.embedder.version)
     auto, index_from = settings.auto_migrate, settings.index_from
     return [
         ("server", lambda: diagnose.find_versions(connection)),

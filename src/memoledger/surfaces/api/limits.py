@@ -20,6 +20,7 @@ class Limits:
         body_bytes: of a body, and of one line of a stream.
         batch: memories that a stream writes in one transaction.
         query_chars: characters of a question.
+        upload_bytes: of a form with a file.
         page: hits of an answer and items of a page.
         request_s: seconds of work on a request that has arrived.
         body_s: seconds for a body to arrive, and for which a stream may stand still.
@@ -29,6 +30,7 @@ class Limits:
     body_bytes: int
     batch: int
     query_chars: int
+    upload_bytes: int
     page: int
     request_s: float
     body_s: float
@@ -41,6 +43,7 @@ class Limits:
             body_bytes=settings.http_body_bytes_max,
             batch=settings.http_batch_max,
             query_chars=settings.http_query_chars_max,
+            upload_bytes=settings.http_upload_bytes_max,
             page=settings.http_page_max,
             request_s=settings.http_request_timeout_s,
             body_s=settings.http_body_timeout_s,

@@ -32,6 +32,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from memoledger import __version__
+from memoledger.model.artifact import STORE_ACTS
 from memoledger.model.errors import Forbidden, Unauthenticated
 from memoledger.model.histogram import SECONDS, HistogramState
 from memoledger.settings import Settings
@@ -132,7 +133,10 @@ class _State(Collector):
         yield from self._receipts()
         yield from self._embedder()
         yield from self._keys()
+        yield from self._cache()
+        yield from self._artifacts()
         yield from self._upkeep()
+        yield from self._queue()
 
     def _gates(self) -> Families:
         gates: Mapping[str, Gate] = {"heavy": self._service.heavy, "streams": self._service.streams}
@@ -201,6 +205,35 @@ class _State(Collector):
         keys.add_metric(["miss"], authenticator.asked)
         yield keys
 
+    def _cache(self) -> Families:
+        cached = self._service.context.cached
+        if cached is None:
+            return
+        told = cached.cache.statistics
+        answers = _counter("memoledger_cache_answers", "What came of asking the cache.", "outcome")
+        for outcome, count in told.answers.items():
+            answers.add_metric([outcome], count)
+        yield answers
+        yield CounterMetricFamily("memoledger_cache_written", "Values it took.", told.written)
+        yield GaugeMetricFamily(
+            "memoledger_cache_up", "Whether it answered the last time.", told.state == "ok"
+        )
+
+    def _artifacts(self) -> Families:
+        artifacts = self._service.context.artifacts
+        if artifacts is None:
+            return
+        told = artifacts.statistics
+        asked = _counter("memoledger_artifact_acts", "Acts of the store of raw sources.", "act")
+        failed = _counter("memoledger_artifact_failures", "Those that failed.", "act")
+        for act in STORE_ACTS:
+            asked.add_metric([act], told.asked[act])
+            failed.add_metric([act], told.failed[act])
+        moved = _counter("memoledger_artifact_bytes", "Bytes put there and read.", "act")
+        moved.add_metric(["put"], told.bytes_put)
+        moved.add_metric(["read"], told.bytes_read)
+        yield from (asked, failed, moved)
+
     def _upkeep(self) -> Families:
         upkeep = self._service.application.upkeep
         done = _gauge(
@@ -214,6 +247,35 @@ class _State(Collector):
         for task, count in upkeep.failures.items():
             failed.add_metric([task], count)
         yield from (done, failed)
+
+    def _queue(self) -> Families:
+        queue = self._service.application.queue
+        rows = _counter("memoledger_queue_rows", "Rows of the queue settled.", "outcome")
+        for outcome, count in (
+            ("embedded", queue.embedded),
+            ("dropped", queue.dropped),
+            ("failed", queue.failed),
+            ("poisoned", queue.poisoned),
+        ):
+            rows.add_metric([outcome], count)
+        seconds = HistogramMetricFamily(
+            "memoledger_queue_seconds", "Time that embedding and writing a batch took.", labels=()
+        )
+        _add(seconds, [], queue.seconds.state)
+        waited = HistogramMetricFamily(
+            "memoledger_queue_wait_seconds", "Time that a row had waited when claimed.", labels=()
+        )
+        _add(waited, [], queue.waited_s.state)
+        yield from (rows, seconds, waited)
+        if queue.depth is None:
+            return  # no worker runs in this process, or it has not looked yet
+        depth = _gauge("memoledger_queue_depth", "Rows of the queue, of all tenants.", "state")
+        for state in ("waiting", "claimed", "poisoned"):
+            depth.add_metric([state], getattr(queue.depth, state))
+        yield depth
+        yield GaugeMetricFamily(
+            "memoledger_queue_age_seconds", "Age of the oldest row that waits.", queue.depth.age_s
+        )
 
 
 def _gauge(name: str, meaning: str, label: str) -> GaugeMetricFamily:

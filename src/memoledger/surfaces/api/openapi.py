@@ -30,8 +30,10 @@ from memoledger.model.errors import (
 )
 from memoledger.surfaces.api import answers, examples
 from memoledger.surfaces.api.bodies import LINES
+from memoledger.surfaces.api.document_requests import UploadedDocument
 from memoledger.surfaces.api.errors import MEDIA_TYPE, problem_of
 from memoledger.surfaces.api.routing import Door, door_of
+from memoledger.surfaces.api.uploads import FIELDS, FILE, FORM
 
 DESCRIPTION: Final = """\
 The memory database for AI agents, over HTTP.
@@ -95,17 +97,26 @@ _EMBEDS: Final = frozenset(
     {
         *("remember_memory", "update_memory", "recall_memories", "compose_context"),
         *("explain_memory", "remember_many_memories", "import_memories"),
+        *("learn_document", "upload_document"),
     }
 )
-_CONDITIONAL: Final = frozenset({"update_memory", "forget_memory"})
+_CONDITIONAL: Final = frozenset({"update_memory", "forget_memory", "forget_one_document"})
+_KNOWN: Final = frozenset({"get_memory", "get_one_document"})
+"""Operations that answer 304 to If-None-Match."""
+
 _ONCE: Final = frozenset(
     {
         *("remember_memory", "update_memory", "forget_memory", "create_store", "change_store"),
         *("grant_access", "revoke_access", "create_api_key"),
+        *("learn_document", "upload_document", "forget_one_document"),
     }
 )
 _AT_STORE: Final = {"storeId": "$response.body#/id"}
 _AT_MEMORY: Final = {"storeId": "$request.path.storeId", "memoryId": "$response.body#/id"}
+_AT_DOCUMENT: Final = {
+    "storeId": "$request.path.storeId",
+    "documentId": "$response.body#/document/id",
+}
 _AT_GRANT: Final = {"storeId": "$request.path.storeId", "userId": "$request.path.userId"}
 _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     "create_store": dict.fromkeys(
@@ -114,6 +125,7 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
             *("recall_memories", "compose_context", "export_memories", "import_memories"),
             *("remember_many_memories", "count_memories", "count_accesses"),
             *("list_store_grants", "grant_access"),
+            *("learn_document", "upload_document", "list_store_documents"),
         ),
         _AT_STORE,
     ),
@@ -124,13 +136,25 @@ _LINKS: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
         ),
         _AT_MEMORY,
     ),
+    "learn_document": dict.fromkeys(
+        (
+            *("get_one_document", "list_document_versions", "list_document_chunks"),
+            *("list_document_observations", "forget_one_document"),
+        ),
+        _AT_DOCUMENT,
+    ),
     "recall_memories": {"get_one_receipt": {"receiptId": "$response.body#/receiptId"}},
     "grant_access": dict.fromkeys(("get_grant", "revoke_access"), _AT_GRANT),
     "create_api_key": {"revoke_api_key": {"keyId": "$response.body#/id"}},
 }
 """Operation -> operations that may follow it, and where their parameters come from."""
 
-_TAGGED: Final = frozenset({"remember_memory", "get_memory", "update_memory"})
+_TAGGED: Final = frozenset(
+    {
+        *("remember_memory", "get_memory", "update_memory"),
+        *("learn_document", "upload_document", "get_one_document"),
+    }
+)
 _ETAG: Final = {"schema": _TEXT, "description": "The version, for If-Match."}
 _HEADERS_OUT: Final = {
     "X-Request-Id": {"schema": _TEXT},
@@ -169,7 +193,7 @@ def _document(app: FastAPI, routers: Sequence[APIRouter]) -> dict[str, Any]:
     schemas = components["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for kind in (answers.Problem, answers.BulkOutcome):
+    for kind in (answers.Problem, answers.BulkOutcome, UploadedDocument):
         made = kind.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= made.pop("$defs", {})
         schemas[kind.__name__] = made
@@ -207,6 +231,8 @@ def _complete(route: APIRoute, method: str, operation: dict[str, Any]) -> None:
         operation["security"] = [{"key": []}]
     if let_in.lines:
         operation["requestBody"] = _lines_in()
+    if let_in.form:
+        operation["requestBody"] = _form_in()
     for media in operation.get("requestBody", {}).get("content", {}).values():
         _give_example(media, examples.BODIES)
     operation.setdefault("parameters", []).extend(_headers_in(name))
@@ -236,7 +262,7 @@ def _errors(route: APIRoute, method: str, operation: Mapping[str, Any], let_in: 
         (method != "get", (400, 408, 413, 415, 422)),
         (name in _ONCE or let_in.lines, (409,)),
         (name in _CONDITIONAL, (400, 409, 412)),
-        (name == "get_memory", (400,)),
+        (name in _KNOWN, (400,)),
         (name in _EMBEDS, (502,)),
     )
     return {status for holds, statuses in conditions if holds for status in statuses}
@@ -258,7 +284,7 @@ def _complete_success(name: str, responses: dict[str, Any]) -> None:
         responses["201"]["description"] = "It is new."
         if name != "create_api_key":
             responses["200"] = {**responses["201"], "description": "It was there."}
-    if name == "get_memory":
+    if name in _KNOWN:
         responses["304"] = {"description": "The client has this version, says If-None-Match."}
 
 
@@ -293,7 +319,7 @@ def _headers_in(name: str) -> Iterator[dict[str, Any]]:
         )
     if name in _CONDITIONAL:
         yield _header("If-Match", 'Only if this version is current, for example `"3"`.', _TEXT)
-    if name == "get_memory":
+    if name in _KNOWN:
         yield _header("If-None-Match", "Answer 304 if this version is current.", _TEXT)
 
 
@@ -314,6 +340,22 @@ def _lines_in() -> dict[str, Any]:
         "example": examples.LINES_IN,
     }
     return {"required": True, "content": {LINES: media}}
+
+
+def _form_in() -> dict[str, Any]:
+    fields = {"$ref": "#/components/schemas/UploadedDocument"}
+    file = {"type": "string", "format": "binary", "description": "Its name tells what it is."}
+    media = {
+        "schema": {
+            "type": "object",
+            "required": [FILE],
+            "properties": {FILE: file, FIELDS: fields},
+            "additionalProperties": False,
+        },
+        "encoding": {FIELDS: {"contentType": "application/json"}},
+        "example": examples.FORM_IN,
+    }
+    return {"required": True, "content": {FORM: media}}
 
 
 def _give_example(media: dict[str, Any], known: Mapping[str, Mapping[str, Any]]) -> None:

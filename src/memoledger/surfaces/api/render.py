@@ -15,9 +15,11 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from memoledger.model.context_pack import ContextItem, ContextPack, Source
+from memoledger.model.document import Chunk, Document, Learned
 from memoledger.model.keys import ApiKey, FreshKey, ordered
 from memoledger.model.memory import Memory, Remembered
 from memoledger.model.plain import camel
+from memoledger.model.queue import QueueDepth, QueueRow
 from memoledger.model.recall import Hit, Hits, Parts
 from memoledger.model.receipts import Accesses, Receipt, ReceiptHit
 from memoledger.model.store import Grant, Store
@@ -38,6 +40,8 @@ def _renderer(kind: type, *, but: Iterable[str] = ()) -> Callable[[Any], Json]:
 
 memory: Final[Callable[[Memory], Json]] = _renderer(Memory)
 remembered: Final[Callable[[Remembered], Json]] = _renderer(Remembered)
+chunk: Final[Callable[[Chunk], Json]] = _renderer(Chunk)
+document: Final[Callable[[Document], Json]] = _renderer(Document)
 store: Final[Callable[[Store], Json]] = _renderer(Store)
 grant: Final[Callable[[Grant], Json]] = _renderer(Grant)
 parts: Final[Callable[[Parts], Json]] = _renderer(Parts)
@@ -46,6 +50,9 @@ _item = _renderer(ContextItem, but=["source"])
 _source = _renderer(Source)
 _receipt = _renderer(Receipt, but=["hits"])
 _receipt_hit = _renderer(ReceiptHit)
+queue_depth: Final[Callable[[QueueDepth], Json]] = _renderer(QueueDepth)
+_queue_row = _renderer(QueueRow, but=["tenant"])
+_learned = _renderer(Learned, but=["document", "observations"])
 _key = _renderer(ApiKey, but=["scopes"])
 _why = _renderer(Why, but=["parts"])
 
@@ -64,11 +71,25 @@ def hits(found: Hits) -> Json:
 
 def _hit(hit: Hit) -> Json:
     return {
-        "memory": memory(hit.memory),
+        "family": hit.family,
+        "id": hit.id,
+        "memory": None if hit.chunk is not None else memory(hit.memory),
+        "chunk": None if hit.chunk is None else chunk(hit.chunk),
         "score": hit.score,
         "parts": None if hit.parts is None else parts(hit.parts),
         "folded": hit.folded,
     }
+
+
+def learned(done: Learned) -> Json:
+    """A document, and what learning it did."""
+    observed = [remembered(one) for one in done.observations]
+    return {**_learned(done), "document": document(done.document), "observations": observed}
+
+
+def queue_row(row: QueueRow) -> Json:
+    """A row of the queue."""
+    return {**_queue_row(row), "state": row.state}
 
 
 def context(pack: ContextPack) -> Json:

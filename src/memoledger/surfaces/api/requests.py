@@ -140,11 +140,18 @@ class Asked(Given):
     fold: Annotated[float, bounded(exclusiveMinimum=0, maximum=1)] | None = None
     rerank: bool | None = None
     explain: bool = False
+    families: (
+        Annotated[
+            list[Literal["memory", "chunk"]],
+            bounded(description="What may be an answer; both if left out."),
+        ]
+        | None
+    ) = None
     embedding: Vector | None = None
 
 
 class AskedForHits(Asked):
-    """A question whose answer is memories, best first."""
+    """A question whose answer is memories and chunks of documents, best first."""
 
     limit: Limit = 10
 
@@ -214,6 +221,42 @@ Page = Annotated[
 Cursor = Annotated[
     str | None, Field(description="The `nextCursor` of the page before; leave it out to begin.")
 ]
+
+
+Waits = Annotated[
+    Literal["searchable", "durable"],
+    Field(
+        description="When the answer comes: once it can be found by its meaning, or once it cannot "
+        "be lost; it is embedded later then, and found by its words until that."
+    ),
+]
+
+
+class WriteAsked(Parameters):
+    """How something is written."""
+
+    wait: Waits = "searchable"
+
+
+class QueueAsked(Parameters):
+    """Which rows of the queue."""
+
+    poisoned: Annotated[bool, Field(description="Only what was set aside.")] = False
+    limit: Annotated[
+        int, Field(ge=1, le=limits.LIMIT_MAX, description="Rows at most; those first that need it.")
+    ] = 100
+
+
+class QueueIds(Given):
+    """Which rows of the queue are meant."""
+
+    ids: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"format": "uuid"})]] | None,
+        bounded(
+            maxItems=limits.BATCH_MAX,
+            description="Ids of the memories or chunks; leave it out for all of them.",
+        ),
+    ] = None
 
 
 class OnePage(Parameters):
@@ -288,3 +331,4 @@ class BulkAsked(Parameters):
         int | None,
         Field(ge=1, le=limits.BATCH_MAX, description="Memories in one transaction."),
     ] = None
+    wait: Waits = "searchable"

@@ -24,12 +24,15 @@ from memoledger.surfaces.api.caller import identify
 from memoledger.surfaces.api.errors import on_unexpected
 from memoledger.surfaces.api.limits import Limits
 from memoledger.surfaces.api.service import Service, service_of
+from memoledger.surfaces.api.uploads import uploaded
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Weight = Literal["light", "heavy", "stream"]
-"""Whether an operation takes a turn among those that search and write, or among the streams."""
+Weight = Literal["light", "heavy", "stream", "long"]
+"""Whether an operation takes a turn among those that search and write, or among the streams.
+
+A long one is no stream, but takes its turn among them, and may take as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,14 @@ class Door:
         scope: which scope; None where any caller is let in.
         open: whether nobody has to say who they are.
         lines: whether the body is a stream of JSON Lines, which the operation reads itself.
+        form: whether the body is a form with a file.
     """
 
     scope: Scope | None = None
     weight: Weight = "light"
     open: bool = False
     lines: bool = False
+    form: bool = False
 
 
 CLOSED: Final = Door()
@@ -60,11 +65,12 @@ def door(
     weight: Weight = "light",
     open: bool = False,  # noqa: A002 - reads well where it is used
     lines: bool = False,
+    form: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Say of an operation what it takes to be let in."""
 
     def mark(operation: Callable[P, R]) -> Callable[P, R]:
-        setattr(operation, _DOOR, Door(scope, weight, open, lines))
+        setattr(operation, _DOOR, Door(scope, weight, open, lines, form))
         return operation
 
     return mark
@@ -109,12 +115,24 @@ async def _serve(
         caller = await identify(request, service)
         if let_in.scope is not None:
             caller.require(let_in.scope)
+    async with _body(request, let_in, service.limits):
+        seconds = service.limits.stream_s if let_in.weight == "long" else service.limits.request_s
+        async with _turn(service, let_in.weight), time_limit(seconds):
+            return await perform(request)
+
+
+@asynccontextmanager
+async def _body(request: StrictRequest, let_in: Door, limits: Limits) -> AsyncIterator[None]:
+    """The body, read before the operation takes its turn, for as long as that needs it."""
+    if let_in.form:
+        async with uploaded(request, limits):
+            yield
+        return
     if let_in.lines:
         require_media(request, LINES_TOO)
     elif request.method not in ("GET", "HEAD"):
-        await read_json(request, service.limits)
-    async with _turn(service, let_in.weight), time_limit(service.limits):
-        return await perform(request)
+        await read_json(request, limits)
+    yield
 
 
 @asynccontextmanager
@@ -123,24 +141,27 @@ async def _turn(service: Service, weight: Weight) -> AsyncIterator[None]:
     if weight == "heavy":
         async with service.heavy.turn():
             yield
+    elif weight == "long":
+        async with service.streams.turn():
+            yield
     else:
         yield
 
 
 @asynccontextmanager
-async def time_limit(limits: Limits) -> AsyncIterator[None]:
+async def time_limit(seconds: float) -> AsyncIterator[None]:
     """End what takes longer than a request may.
 
     Raises:
         TimeLimit: it did; what was not committed by then is not.
     """
     try:
-        async with asyncio.timeout(limits.request_s) as timer:
+        async with asyncio.timeout(seconds) as timer:
             yield
     except TimeoutError:
         if not timer.expired():
             raise
         raise TimeLimit(
-            f"It took longer than the {limits.request_s:g} seconds that a request may take.",
+            f"It took longer than the {seconds:g} seconds that a request may take.",
             remedy="Ask for less at a time, or try again when the service has less to do.",
         ) from None

@@ -47,6 +47,9 @@ async def opened_place() -> AsyncIterator[Place]:
                 "embedder": "minilm",
                 "embedding_dimensions": None,
                 "sweep_interval_s": 0.0,
+                "artifacts_url": None,
+                "artifacts_options": None,
+                "redis_url": None,
             }
         )
         async with Memoledger.open(settings=settings) as ledger:

@@ -16,16 +16,22 @@ if TYPE_CHECKING:
     from memoledger.surfaces.bench.place import Place
     from memoledger.surfaces.bench.report import Machine, Row, Say
 
-BENCHES: Final = ("isolation", "write", "scale", "concurrency", "http")
+BENCHES: Final = (
+    *("isolation", "write", "learn", "cache", "scale", "concurrency", "http"),
+    "migrate-embeddings",
+)
 
 Names = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="NAME...",
         help="isolation (stores of 10 to 100,000 memories in one database), write, "
+        "learn (files of the standard library), "
+        "cache (documents with and without one), "
         "scale (10,000 and 100,000 memories), "
         "concurrency (64 recalls at a time), "
-        "http (1,000 clients of a service); all if none is named.",
+        "http (1,000 clients of a service), "
+        "migrate-embeddings (100,000 memories change their model); all if none is named.",
         show_default=False,
     ),
 ]
@@ -35,7 +41,9 @@ Quick = Annotated[
 Full = Annotated[
     bool,
     typer.Option(
-        "--full", help="Let isolation and scale go on to 1,000,000 memories (takes long)."
+        "--full",
+        help="Let isolation and scale go on to 1,000,000 memories, and learn to 6,000 files (takes "
+        "long).",
     ),
 ]
 PgBouncer = Annotated[
@@ -114,7 +122,15 @@ async def _run(
 
 
 async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[Row]:
-    from memoledger.surfaces.bench import concurrency, isolation, scale, write
+    from memoledger.surfaces.bench import (
+        cache,
+        concurrency,
+        isolation,
+        learn,
+        migration,
+        scale,
+        write,
+    )
 
     told = _teller(name)
     if name == "isolation":
@@ -122,6 +138,14 @@ async def _measure(name: str, place: Place, *, quick: bool, full: bool) -> list[
         return await isolation.isolation(place, users, told)
     if name == "write":
         return await write.write(place, write.QUICK if quick else write.Sizes(), told)
+    if name == "learn":
+        work = learn.QUICK if quick else learn.FULL if full else learn.Sizes()
+        return await learn.learn(place, work, told)
+    if name == "cache":
+        return await cache.cache(place, cache.QUICK if quick else cache.Sizes(), told)
+    if name == "migrate-embeddings":
+        change = migration.QUICK if quick else migration.Sizes()
+        return await migration.migrate_embeddings(place, change, told)
     if name == "concurrency":
         load = concurrency.QUICK if quick else concurrency.Sizes()
         return await concurrency.concurrency(place, load, told)

@@ -42,6 +42,7 @@ def context(
         ),
     ] = None,
     mode: options.Mode = "hybrid",
+    family: options.Family = None,
     as_of: options.AsOf = None,
     diversity: options.Diversity = 0.0,
     fold: options.Fold = None,
@@ -53,11 +54,12 @@ def context(
     metadata: options.FilterMetadata = None,
     valid_at: options.ValidAt = None,
 ) -> None:
-    """Pack the best memories for a question into a budget of tokens, as a text for a model.
+    """Pack the best memories and chunks for a question into a budget of tokens, for a model.
 
-    Memories of one conversation or topic stand together, in the order of time; near-duplicates are
-    left out. The text goes to standard output; what did not fit is counted on standard error. With
-    --json one object: the text, and each memory in it with its source.
+    Memories of one conversation or topic stand together, in the order of time, and chunks of one
+    document in its order; near-duplicates are left out. The text goes to standard output; what did
+    not fit is counted on standard error. With --json one object: the text, and each item in it with
+    its source.
     """
     wanted = None if metadata is None else options.parsed_object("--metadata", metadata)
     folding: dict[str, Any] = {} if fold is None else {"fold": fold}
@@ -69,6 +71,7 @@ def context(
                 max_tokens=max_tokens,
                 limit=limit,
                 mode=mode,
+                families=None if family is None else [family],
                 as_of=as_of,
                 diversity=diversity,
                 types=type_,
@@ -94,7 +97,7 @@ def _summary(pack: ContextPack) -> str:
     """How much of what was found is in the text."""
     if not pack.items:
         return "Nothing found." if not pack.omitted else "Nothing fits."
-    parts = [f"{len(pack.items)} memories in {pack.tokens:,} of {pack.max_tokens:,} tokens"]
+    parts = [f"{_counted(pack)} in {pack.tokens:,} of {pack.max_tokens:,} tokens"]
     if any(item.truncated for item in pack.items):
         parts.append("cut at […]")
     if pack.folded:
@@ -102,3 +105,11 @@ def _summary(pack: ContextPack) -> str:
     if pack.omitted:
         parts.append(f"{pack.omitted} did not fit")
     return "; ".join(parts) + "."
+
+
+def _counted(pack: ContextPack) -> str:
+    """`3 memories`, `2 chunks`, `3 memories and 2 chunks`."""
+    chunks = sum(item.source.chunk_id is not None for item in pack.items)
+    memories = len(pack.items) - chunks
+    told = [f"{count} {name}" for count, name in ((memories, "memories"), (chunks, "chunks"))]
+    return " and ".join(one for one in told if not one.startswith("0 "))

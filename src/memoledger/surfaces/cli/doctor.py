@@ -18,6 +18,7 @@ from memoledger.surfaces.cli.invocation import Invocation, command, send_logs_to
 from memoledger.surfaces.cli.output import say, visible, write_json
 
 if TYPE_CHECKING:
+    from memoledger.bootstrap import Place
     from memoledger.ledger.round_trip import Connection
     from memoledger.ports import Embedder
     from memoledger.services.diagnose import Finding
@@ -39,9 +40,9 @@ def doctor(given: Invocation) -> None:
     """Look at everything the ledger needs, and say what is wrong and what to do about it.
 
     Looked at are the settings, the data folder or the server, its versions and rights, the
-    migrations, row-level security on every table, large stores' indexes, the embedder and its
-    files' hashes, the room on the disk, and how long a second start takes. Nothing is changed. The
-    exit code is 1 if anything failed.
+    migrations, row-level security on every table, large stores' indexes, the store of raw sources,
+    the cache, the embedder and its files' hashes, the room on the disk, and how long a second start
+    takes. Nothing is changed. The exit code is 1 if anything failed.
     """
     send_logs_to_standard_error()
     findings = asyncio.run(_examine(given))
@@ -73,11 +74,11 @@ async def _examine(given: Invocation) -> list[Finding]:
 
 
 async def _examine_embedder(settings: Settings) -> tuple[Embedder | None, Finding]:
-    from memoledger import bootstrap
+    from memoledger.bootstrap import embeddings
     from memoledger.services.diagnose import failed, find_embedder, guarded
 
     try:
-        embedder = await bootstrap.embedder_of(settings)
+        embedder = await embeddings.embedder_of(settings)
     except MemoledgerError as error:
         return None, failed("embedder", error)
     return embedder, await guarded("embedder", lambda: find_embedder(embedder))
@@ -104,6 +105,8 @@ async def _examine_server(settings: Settings, embedder: Embedder | None) -> Asyn
             check = "database"
             if exists:
                 async for finding in _examine_database(settings, connection, embedder):
+                    yield finding
+                async for finding in _examine_stores_of_bytes(settings, place):
                     yield finding
             else:
                 yield Finding("server", "ok", "A temporary one started: PostgreSQL runs here.")
@@ -140,7 +143,7 @@ async def _second_start(settings: Settings, *, exists: bool) -> Finding:
 async def _examine_database(
     settings: Settings, connection: Connection, embedder: Embedder | None
 ) -> AsyncIterator[Finding]:
-    from memoledger import bootstrap
+    from memoledger.bootstrap import embeddings
     from memoledger.services import diagnose
 
     embedded, auto = settings.database_url is None, settings.auto_migrate
@@ -156,10 +159,25 @@ async def _examine_database(
         "indexes", lambda: diagnose.find_indexes(connection, index_from=settings.index_from)
     )
     if embedder is not None:
-        version = bootstrap.index_version(embedder.version)
+        version = embeddings.index_version(embedder.version)
         yield await diagnose.guarded(
             "embedding version", lambda: diagnose.find_namespace(connection, version)
         )
+
+
+async def _examine_stores_of_bytes(settings: Settings, place: Place) -> AsyncIterator[Finding]:
+    from memoledger import bootstrap
+    from memoledger.bootstrap.bytes import cache_of
+    from memoledger.services import diagnose
+
+    artifacts, cache = bootstrap.artifacts_of(settings, place), cache_of(settings)
+    try:
+        yield await diagnose.guarded("artifacts", lambda: diagnose.find_artifacts(artifacts))
+        yield await diagnose.guarded("cache", lambda: diagnose.find_cache(cache))
+    finally:
+        for opened in (artifacts, cache):
+            if opened is not None:
+                await opened.aclose()
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -64,6 +64,12 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", min=0, help="Of the bootstrap's draws; 7 if not given."),
 ]
+As = Annotated[
+    Literal["memories", "documents"],
+    typer.Option(
+        "--as", help="Remember each text, or learn it as a document that its chunks find."
+    ),
+]
 ReportFile = Annotated[
     Path | None,
     typer.Option(
@@ -111,6 +117,7 @@ def retrieval(
     mode: Modes = None,
     limit_queries: LimitQueries = None,
     split: Split = None,
+    as_: As = "memories",
     seed: Seed = None,
     report: ReportFile = None,
     picture: PictureFile = None,
@@ -131,7 +138,7 @@ def retrieval(
     for remark in dataset.remarks:
         messages().print(visible(f"Note: {remark}"))
     modes = [as_mode(name) for name in dict.fromkeys(mode or MODES)]
-    asking = _Asking(dataset, modes, limit_queries, split, seed)
+    asking = _Asking(dataset, modes, limit_queries, split, seed, as_ == "documents")
     found, whole = asyncio.run(_evaluate(asking, silent=as_json))
     if report is not None:
         report.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -187,6 +194,7 @@ class _Asking:
     queries_max: int | None
     split: str | None
     seed: int | None
+    as_documents: bool
 
 
 async def _evaluate(asking: _Asking, *, silent: bool) -> tuple[Evaluation, dict[str, Any]]:
@@ -212,10 +220,12 @@ async def _evaluate(asking: _Asking, *, silent: bool) -> tuple[Evaluation, dict[
                 dataset,
                 asking.modes,
                 queries_max=asking.queries_max,
+                as_documents=asking.as_documents,
                 how=_resampling(asking.seed),
                 on_progress=progressed,
             )
-            made = {**await _versions(ledger.application), "split": asking.split}
+            kind = "documents" if asking.as_documents else "memories"
+            made = {**await _versions(ledger.application), "split": asking.split, "as": kind}
             settings = _settings(ledger.application)
     return found, as_report(found, made=made, settings=settings)
 

@@ -72,6 +72,7 @@ def import_(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A file of JSON Lines, or - for standard input.")
     ],
+    wait: options.Wait = "searchable",
 ) -> None:
     """Remember every line of a file.
 
@@ -83,7 +84,7 @@ def import_(
     tally = Tally()
     try:
         with _readable(file) as source:
-            asyncio.run(_import(given, source, tally))
+            asyncio.run(_import(given, source, tally, wait))
     except KeyboardInterrupt:
         _conclude_import(given, tally, "Interrupted")
         raise typer.Exit(INTERRUPTED) from None
@@ -96,7 +97,9 @@ def import_(
         raise typer.Exit(FAILED)
 
 
-async def _import(given: Invocation, source: BufferedReader, tally: Tally) -> None:
+async def _import(
+    given: Invocation, source: BufferedReader, tally: Tally, wait: options.WaitName
+) -> None:
     from memoledger.services.exchange import import_lines
 
     async with given.scoped(create=True) as (context, scope):
@@ -115,7 +118,14 @@ async def _import(given: Invocation, source: BufferedReader, tally: Tally) -> No
                 else:
                     bar.say(Text.assemble((f"line {number}: ", "yellow"), visible(str(error))))
 
-            await import_lines(context, scope, source, on_rejected=rejected, on_progress=progressed)
+            await import_lines(
+                context,
+                scope,
+                source,
+                on_rejected=rejected,
+                on_progress=progressed,
+                wait=wait,
+            )
 
 
 def _conclude_import(given: Invocation, tally: Tally, how: str) -> None:

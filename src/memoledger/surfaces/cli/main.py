@@ -14,13 +14,17 @@ import typer
 from memoledger.model.errors import MemoledgerError
 from memoledger.surfaces.cli import (
     administration,
+    artifacts,
     bench,
     composing,
     demo,
     doctor,
+    embeddings,
     exchanging,
     keys,
+    learning,
     mcp,
+    queue,
     reading,
     receipts,
     remembering,
@@ -76,15 +80,19 @@ demo.register(app)
 remembering.register(app)
 reading.register(app)
 composing.register(app)
+learning.register(app)
 exchanging.register(app)
 app.add_typer(stores.app, name="stores", rich_help_panel="Stores")
+app.add_typer(artifacts.app, name="artifacts", rich_help_panel="Stores")
 app.add_typer(receipts.app, name="receipts", rich_help_panel="Stores")
 app.add_typer(keys.app, name="keys", rich_help_panel="Stores")
+app.add_typer(queue.app, name="queue", rich_help_panel="Upkeep")
 app.add_typer(mcp.app, name="mcp", rich_help_panel="Service")
 serve.register(app)
 doctor.register(app)
 administration.register_migrate(app)
 working.register(app)
+app.add_typer(embeddings.app, name="embeddings", rich_help_panel="Upkeep")
 app.add_typer(eval_app, name="eval", rich_help_panel=_MEASURING)
 bench.register(app, _MEASURING)
 

@@ -12,10 +12,12 @@ _FIELDS: Final = "What is remembered with it"
 _FILTERS: Final = "Only memories that"
 _RANKING: Final = "What else counts for the order"
 
-# The model's own types of these two, repeated: the model's modules bring numpy with them, and help
+# The model's own types of these, repeated: the model's modules bring numpy with them, and help
 # should not wait for that. A test holds them equal.
 ModeName = Literal["hybrid", "dense", "lexical"]
 PrivacyName = Literal["store", "creator"]
+FamilyName = Literal["memory", "chunk"]
+WaitName = Literal["searchable", "durable"]
 
 MemoryId = Annotated[str, typer.Argument(metavar="ID", help="The memory's id.", show_default=False)]
 IfVersion = Annotated[
@@ -46,6 +48,13 @@ MinSimilarity = Annotated[
 Mode = Annotated[
     ModeName,
     typer.Option("--mode", help="By vectors and words together, by vectors, or by words."),
+]
+Family = Annotated[
+    FamilyName | None,
+    typer.Option(
+        "--family",
+        help="Only memories, or only chunks of documents; both if not given.",
+    ),
 ]
 Now = Annotated[
     str | None,
@@ -214,6 +223,14 @@ Privacy = Annotated[
         help="Who may read it: everybody who may read the store (if not given), or its creator "
         "alone.",
         rich_help_panel=_FIELDS,
+    ),
+]
+Wait = Annotated[
+    WaitName,
+    typer.Option(
+        "--wait",
+        help="Until it can be found by its meaning, or only until it cannot be lost: then a worker "
+        "embeds it.",
     ),
 ]
 Embedding = Annotated[

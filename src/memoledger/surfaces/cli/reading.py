@@ -16,10 +16,13 @@ from memoledger.surfaces.cli.invocation import Invocation, command
 from memoledger.surfaces.cli.output import facts, moment, say, tell, visible, write_json
 
 if TYPE_CHECKING:
+    from memoledger.model.document import Chunk
     from memoledger.model.memory import Memory
     from memoledger.model.recall import Hit, Hits, Parts
 
 PANEL: Final = "Memories"
+
+Explain = Annotated[bool, typer.Option("--explain", help="Say what each score is made of.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +38,7 @@ def recall(
     *,
     limit: options.Limit = 10,
     mode: options.Mode = "hybrid",
+    family: options.Family = None,
     min_similarity: options.MinSimilarity = None,
     as_of: options.AsOf = None,
     now: options.Now = None,
@@ -45,9 +49,7 @@ def recall(
     diversity: options.Diversity = 0.0,
     fold: options.Fold = None,
     rerank: options.Rerank = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say what each score is made of.")
-    ] = False,
+    explain: Explain = False,
     type_: options.FilterTypes = None,
     tag: options.FilterTags = None,
     since: options.Since = None,
@@ -56,10 +58,10 @@ def recall(
     metadata: options.FilterMetadata = None,
     valid_at: options.ValidAt = None,
 ) -> None:
-    """Find memories, best first.
+    """Find memories, and chunks of documents, best first.
 
-    With --json one object: the hits, each with its memory, its score and, with --explain, the parts
-    of the score.
+    With --json one object: the hits, each with its memory or chunk, its score and, with --explain,
+    the parts of the score.
     """
     wanted = None if metadata is None else options.parsed_object("--metadata", metadata)
 
@@ -88,6 +90,7 @@ def recall(
                 fold=fold,
                 rerank=rerank,
                 explain=explain,
+                families=None if family is None else [family],
             )
             return hits, time.perf_counter() - begun
 
@@ -147,20 +150,31 @@ def say_hits(hits: Sequence[Hit]) -> None:
 
 def hit_text(hit: Hit) -> Text:
     """A hit's text, and below it what is known about it, and the parts of its score."""
-    memory = hit.memory
+    chunk = hit.chunk
+    above = hit.memory.metadata.get("speaker") if chunk is None else chunk.section
+    known = _known_of_memory(hit.memory) if chunk is None else _known_of_chunk(chunk)
     text = Text()
-    speaker = memory.metadata.get("speaker")
-    if isinstance(speaker, str):
-        text.append(f"{visible(speaker)}: ", style="bold")
-    text.append(visible(memory.content))
-    when = moment(memory.occurred_at) or f"recorded {moment(memory.recorded_at)}"
-    known = [memory.type, when, *(f"#{tag}" for tag in memory.tags), str(memory.id)]
+    if isinstance(above, str):
+        text.append(f"{visible(above)}: ", style="bold")
+    text.append(visible(hit.text))
     text.append("\n" + visible("  ".join(known)), style="dim")
     if hit.folded:
         text.append(f"  and {len(hit.folded)} near-duplicates", style="dim")
     if hit.parts is not None:
         text.append("\n" + _parts(hit.parts), style="green")
     return text
+
+
+def _known_of_memory(memory: Memory) -> list[str]:
+    when = moment(memory.occurred_at) or f"recorded {moment(memory.recorded_at)}"
+    return [memory.type, when, *(f"#{tag}" for tag in memory.tags), str(memory.id)]
+
+
+def _known_of_chunk(chunk: Chunk) -> list[str]:
+    """Its document, where it stands in its text, and its id."""
+    when = moment(chunk.occurred_at) or f"recorded {moment(chunk.recorded_at)}"
+    place = f"{chunk.title or chunk.source_id}, characters {chunk.start:,} to {chunk.end:,}"
+    return [chunk.type, place, when, *(f"#{tag}" for tag in chunk.tags), str(chunk.id)]
 
 
 def _parts(parts: Parts) -> str:

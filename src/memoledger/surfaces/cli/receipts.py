@@ -93,10 +93,10 @@ def show(
         write_json(receipt.as_dict())
         return
     say(facts(_shown(receipt)))
-    table = Table("rank", "score", "memory", "version", box=None, pad_edge=False)
+    table = Table("rank", "score", "family", "id", "version", box=None, pad_edge=False)
     for rank, hit in enumerate(receipt.hits, start=1):
         score = "(erased)" if hit.score is None else f"{hit.score:.4f}"
-        table.add_row(str(rank), score, str(hit.memory_id), str(hit.version))
+        table.add_row(str(rank), score, hit.family, str(hit.id), str(hit.version))
     say(table if receipt.hits else "It returned nothing.")
 
 
@@ -107,6 +107,7 @@ def why(
     *,
     limit: options.Limit = 10,
     mode: options.Mode = "hybrid",
+    family: options.Family = None,
     min_similarity: options.MinSimilarity = None,
     as_of: options.AsOf = None,
     now: options.Now = None,
@@ -155,6 +156,7 @@ def why(
                 diversity=diversity,
                 fold=fold,
                 rerank=rerank,
+                families=None if family is None else [family],
             )
 
     found = asyncio.run(run())

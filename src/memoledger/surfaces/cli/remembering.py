@@ -71,6 +71,7 @@ def remember(
     expires_at: options.ExpiresAt = None,
     privacy: options.Privacy = None,
     embedding: options.Embedding = None,
+    wait: options.Wait = "searchable",
 ) -> None:
     """Remember a text.
 
@@ -98,7 +99,7 @@ def remember(
 
     async def run() -> Remembered:
         async with given.opened(create=True) as store:
-            return await store.remember(text, **fields)
+            return await store.remember(text, **fields, wait=wait)
 
     _tell(given, asyncio.run(run()))
 

@@ -47,7 +47,7 @@ def serve(
     no_worker: Annotated[
         bool,
         typer.Option(
-            "--no-worker", help="Leave sweeping and the indexes of large stores to others."
+            "--no-worker", help="Leave embedding from the queue, and upkeep, to other processes."
         ),
     ] = False,
     development: Annotated[

@@ -21,11 +21,13 @@ def register(app: typer.Typer) -> None:
 
 
 def worker(given: Invocation) -> None:
-    """Sweep what has expired and index large stores, every now and then, until told to stop.
+    """Embed what was remembered durably, and do the upkeep by the clock, until told to stop.
 
-    An open ledger does that by itself. On a cluster it is the work of one such process beside
-    services that were started with --no-worker. SIGTERM or Ctrl-C ends it; what it is at then is
-    rolled back or finished by the next one.
+    An open ledger does that by itself. On a cluster it is the work of such processes, as many as
+    there is work for, beside services that were started with --no-worker. They need the
+    administrator's connection (MEMOLEDGER_ADMIN_DATABASE_URL on a server), past any pooler. SIGTERM
+    or Ctrl-C ends one: what it is embedding is finished; of one that is killed, another takes over
+    when its claims end.
     """
     asyncio.run(_work(given))
 
@@ -48,6 +50,7 @@ async def _work(given: Invocation) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Memoledger.open(settings=settings):
-        tell(f"working every {settings.sweep_interval_s:g} s")
+        tell(f"working; upkeep every {settings.sweep_interval_s:g} s")
         await stop.wait()
+        tell("stopping: what is under way is finished")
     tell("stopped")

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, Self
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from memoledger.model.context_pack import ContextPack
+from memoledger.model.document import Chunk
 from memoledger.model.memory import Memory, Remembered
 from memoledger.model.pages import StorePage
-from memoledger.model.recall import Hits
+from memoledger.model.recall import Hit, Hits
 from memoledger.model.store import Store
 from memoledger.surfaces.mcp.schemas import Answer
 
@@ -121,11 +123,66 @@ class WrittenAnswer(Answer):
         return f"{said[self.outcome]}\n{self.memory.text()}"
 
 
-class HitAnswer(Answer):
-    """A memory that was found."""
+class ChunkAnswer(BaseModel):
+    """A piece of a document; part of an answer, as it has a text of its own."""
 
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    document_id: str
+    version: int = Field(description="The document's.")
+    store_id: str
+    text: str
+    section: str | None = Field(None, description="The headings it stands under.")
+    start: int = Field(description="Where it stands in the document's text, in characters.")
+    end: int
+    title: str | None = Field(None, description="The document's.")
+    source: str
+    source_id: str
+    type: str
+    tags: list[str] = Field(default_factory=list)
+    occurred_at: datetime | None = None
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Self:
+        """The answer for a chunk."""
+        fields = {name: getattr(chunk, name) for name in cls.model_fields}
+        ids = {name: str(fields[name]) for name in ("id", "document_id", "store_id")}
+        return cls(**{**fields, **ids, "tags": list(chunk.tags)})
+
+    def as_text(self) -> str:
+        """A line about it, and what it says below."""
+        parts = [f"chunk of document {self.document_id}", f"version {self.version}"]
+        parts += [_one_line(part) for part in (self.title or self.source_id, self.section) if part]
+        if self.occurred_at is not None:
+            parts.append(f"written {self.occurred_at:%Y-%m-%d %H:%M} UTC")
+        if self.tags:
+            parts.append(f"tags {', '.join(map(_one_line, self.tags))}")
+        return f"[{'; '.join(parts)}]\n{_indented(self.text)}"
+
+
+class HitAnswer(Answer):
+    """A memory, or a chunk of a document, that was found."""
+
+    family: Literal["memory", "chunk"]
     score: float = Field(description="Higher is better; comparable within one answer.")
-    memory: MemoryAnswer
+    memory: MemoryAnswer | None = None
+    chunk: ChunkAnswer | None = None
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        """The answer for a hit."""
+        if hit.chunk is not None:
+            return cls(family="chunk", score=hit.score, chunk=ChunkAnswer.of(hit.chunk))
+        memory = MemoryAnswer.of(hit.memory, excerpt=True)
+        return cls(family="memory", score=hit.score, memory=memory)
+
+    def text(self) -> str:
+        """What was found, below a line about it."""
+        if self.chunk is not None:
+            return self.chunk.as_text()
+        return "" if self.memory is None else self.memory.text()
 
 
 class RecallAnswer(Answer):
@@ -139,19 +196,16 @@ class RecallAnswer(Answer):
     @classmethod
     def of(cls, hits: Hits) -> Self:
         """The answer for what was found."""
-        found = [
-            HitAnswer(score=hit.score, memory=MemoryAnswer.of(hit.memory, excerpt=True))
-            for hit in hits
-        ]
+        found = [HitAnswer.of(hit) for hit in hits]
         receipt = None if hits.receipt_id is None else str(hits.receipt_id)
         return cls(hits=found, complete=hits.complete, pending=hits.pending, receipt_id=receipt)
 
     def text(self) -> str:
-        """The memories, numbered."""
+        """What was found, numbered."""
         if not self.hits:
             return "Nothing was found. Other words, fewer filters or another store may help."
         shown = [
-            f"{number}. score {hit.score:.3f} {hit.memory.text()}"
+            f"{number}. score {hit.score:.3f} {hit.text()}"
             for number, hit in enumerate(self.hits, start=1)
         ]
         if not self.complete:
@@ -160,10 +214,13 @@ class RecallAnswer(Answer):
 
 
 class ItemAnswer(Answer):
-    """A memory as it stands in a context."""
+    """A memory, or a chunk of a document, as it stands in a context."""
 
     number: int = Field(description="Its number in the text.")
-    memory_id: str
+    memory_id: str | None = Field(None, description="Of a memory.")
+    chunk_id: str | None = Field(None, description="Of a chunk.")
+    document_id: str | None = Field(None, description="The chunk's.")
+    section: str | None = Field(None, description="The headings the chunk stands under.")
     version: int
     store_id: str
     score: float
@@ -173,8 +230,8 @@ class ItemAnswer(Answer):
 class ContextAnswer(Answer):
     """What context answers."""
 
-    context: str = Field(description="The memories as a text, grouped and dated.")
-    items: list[ItemAnswer] = Field(description="Which memory each number in the text is.")
+    context: str = Field(description="What was found as a text, grouped and dated.")
+    items: list[ItemAnswer] = Field(description="What each number in the text is.")
     tokens: int
     max_tokens: int
     omitted: int = Field(description="Memories that were found and did not fit.")
@@ -190,7 +247,10 @@ class ContextAnswer(Answer):
         items = [
             ItemAnswer(
                 number=item.number,
-                memory_id=str(item.source.memory_id),
+                memory_id=_text(item.source.memory_id),
+                chunk_id=_text(item.source.chunk_id),
+                document_id=_text(item.source.document_id),
+                section=item.source.section,
                 version=item.source.version,
                 store_id=str(item.source.store_id),
                 score=item.score,
@@ -218,7 +278,10 @@ class ContextAnswer(Answer):
                 "Nothing was found that fits. Other words, fewer filters or more tokens may help."
             )
         omitted = f"\n({self.omitted} more did not fit.)" if self.omitted else ""
-        ids = ", ".join(f"{item.number} is {item.memory_id}" for item in self.items)
+        ids = ", ".join(
+            f"{item.number} is {item.memory_id or f'of document {item.document_id}'}"
+            for item in self.items
+        )
         return f"{self.context}\n\nIds: {ids}.{omitted}"
 
 
@@ -320,6 +383,10 @@ class StoresAnswer(Answer):
             return "There are none yet. The first remember makes one."
         more = "" if self.next_cursor is None else f"\nMore follow: cursor {self.next_cursor}"
         return "\n".join(store.text() for store in self.stores) + more
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _one_line(text: str) -> str:

@@ -13,6 +13,7 @@ HITS_MAX: Final = 50
 """Hits of one recall: more than fit any model's attention."""
 
 CONTEXT_TOKENS_MAX: Final = 50_000
+LEARNED_CHARS_MAX: Final = 1_000_000
 
 Name = Annotated[str, Field(max_length=limits.NAME_BYTES_MAX)]
 Id = Annotated[
@@ -28,6 +29,7 @@ Labels = list[str]
 
 ModeName = Literal["hybrid", "dense", "lexical"]
 PrivacyName = Literal["store", "creator"]
+FamilyName = Literal["memory", "chunk"]
 Emptiable = Literal[
     "source", "title", "summary", "occurred_at", "valid_from", "valid_to", "expires_at"
 ]
@@ -100,6 +102,33 @@ class Remember(Described):
     )
 
 
+class Learn(OfStore):
+    """To learn a document."""
+
+    content: str = Field(
+        description="The whole text of the document, unchanged; 1 to 1,000,000 characters.",
+        max_length=LEARNED_CHARS_MAX,
+    )
+    source_id: str = Field(
+        description="What identifies it where it comes from: a path, a URL, a number. The same id "
+        "with other content makes a new version of the same document."
+    )
+    source: Name = Field("agent", description="Where it comes from: files, wiki, web, github…")
+    title: str | None = Field(None, description="What stands above it, if the text does not say.")
+    media_type: str = Field(
+        "text/markdown",
+        description="How it is written: text/markdown, text/plain, or text/x-python and the like "
+        "for source code.",
+    )
+    type: str | None = Field(None, description="What kind of document: report, page, issue…")
+    author: str | None = Field(None, description="Who wrote it.")
+    tags: Labels | None = Field(None, description="A few short labels to filter by later.")
+    metadata: dict[str, Any] | None = Field(None, description="A JSON object of your own.")
+    occurred_at: Instant | None = Field(
+        None, description="When it was written, ISO 8601 with a time zone."
+    )
+
+
 class Update(Described):
     """To update."""
 
@@ -152,6 +181,11 @@ class Question(OfStore):
     )
     recency: Fraction = Field(
         0.0, description="How much being recent counts beside fitting the question, 0 to 1."
+    )
+    families: list[FamilyName] | None = Field(
+        None,
+        description='Only "memory" (what was remembered) or only "chunk" (pieces of documents); '
+        "leave it out for both.",
     )
 
 

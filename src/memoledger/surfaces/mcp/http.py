@@ -94,7 +94,7 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        async with self._service.heavy.turn(), time_limit(self._service.limits):
+        async with self._service.heavy.turn(), time_limit(self._service.limits.request_s):
             yield
 
 

@@ -21,6 +21,7 @@ from memoledger.surfaces.mcp.answers import (
     StoresAnswer,
     WrittenAnswer,
 )
+from memoledger.surfaces.mcp.document_answers import LearnedAnswer
 from memoledger.surfaces.mcp.schemas import Answer, Arguments, schema_of
 
 A = TypeVar("A", bound=Arguments)
@@ -91,8 +92,22 @@ async def _remember(acting: Acting, asked: given.Remember) -> WrittenAnswer:
     return WrittenAnswer.of(await store.remember(**fields))
 
 
+async def _learn(acting: Acting, asked: given.Learn) -> LearnedAnswer:
+    """Learn a whole document, so that its passages are found by later questions.
+
+    Call it when the user gives you a text to keep as it is: a report, a page, notes, source code.
+    It is cut into passages, which recall and context find beside memories. For a single fact or
+    decision use remember. Learning the same again does no harm; the same source and source_id with
+    a changed text becomes a new version, and only what changed is worked on.
+    """
+    store = await acting.make(asked.store, asked.owner)
+    fields = _fields(asked, {"store", "owner"})
+    whole = {"source": asked.source, "media_type": asked.media_type, **fields}
+    return LearnedAnswer.of(await store.learn(**whole))
+
+
 async def _recall(acting: Acting, asked: given.Recall) -> RecallAnswer:
-    """Search what is remembered; the best matches first, each with its id.
+    """Search what is remembered, and the documents learned; the best first, each with its id.
 
     Call it before you answer anything that earlier conversations may bear on: the user's
     preferences, people, plans, decisions, "as I told you", "last time". Also before you update or
@@ -195,6 +210,15 @@ _ALL: Final = (
         title="Remember something",
         takes=given.Remember,
         gives=WrittenAnswer,
+        scope="write",
+        annotations=_ADDS,
+    ),
+    _tool(
+        "learn",
+        _learn,
+        title="Learn a document",
+        takes=given.Learn,
+        gives=LearnedAnswer,
         scope="write",
         annotations=_ADDS,
     ),

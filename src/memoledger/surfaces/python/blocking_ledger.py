@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -10,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from memoledger.ports import Embedder
+from memoledger.services.artifact_upkeep import Collected
+from memoledger.services.artifacts import ABANDONED_AFTER_S
 from memoledger.settings import Settings, load_settings
 from memoledger.surfaces.python import memoledger as asynchronous
 from memoledger.surfaces.python.blocking import PrincipalHandle
+from memoledger.surfaces.python.blocking_embeddings import EmbeddingsHandle
 from memoledger.surfaces.python.service import connect_blocking, is_behind_service
 
 if TYPE_CHECKING:
@@ -48,6 +53,7 @@ class Memoledger:
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Self: ...
@@ -61,6 +67,7 @@ class Memoledger:
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Self | client.Memoledger:
@@ -79,19 +86,26 @@ class Memoledger:
         if is_behind_service(settings, url, here):
             return connect_blocking(settings)
         own = None if isinstance(embedder, str) else embedder
-        return cls._opened(asynchronous.Opening(settings, temporary=False, embedder=own))
+        return cls._opened(
+            asynchronous.Opening(
+                settings, temporary=False, embedder=own, more_embedders=more_embedders
+            )
+        )
 
     @classmethod
     def temporary(
         cls,
         *,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Self:
         """Open an embedded ledger in a temporary folder that is deleted at the end."""
         return cls._opened(
-            asynchronous.Memoledger.temporary(embedder=embedder, settings=settings, **overrides)
+            asynchronous.Memoledger.temporary(
+                embedder=embedder, more_embedders=more_embedders, settings=settings, **overrides
+            )
         )
 
     @classmethod
@@ -128,6 +142,16 @@ class Memoledger:
     def index_stores(self) -> int:
         """Give every large store an index, as `memoledger.Memoledger.index_stores` does."""
         return self._portal.call(self._ledger.index_stores)
+
+    def collect_artifacts(self, *, older_than_s: float = ABANDONED_AFTER_S) -> Collected:
+        """Delete raw sources that no document keeps, as the asynchronous twin does."""
+        act = partial(self._ledger.collect_artifacts, older_than_s=older_than_s)
+        return self._portal.call(act)
+
+    @property
+    def embeddings(self) -> EmbeddingsHandle:
+        """The embedding versions: change the model that embeds, while the ledger serves."""
+        return EmbeddingsHandle(self._portal, self._ledger.embeddings)
 
     def close(self) -> None:
         """Let go of everything. Safe to call twice."""

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-import structlog
-
-from memoledger.bootstrap import Application, indexing, open_application
-from memoledger.model.errors import MemoledgerError
+from memoledger.bootstrap import Application, all_artifacts, indexing, open_application
 from memoledger.model.principal import Principal
-from memoledger.model.upkeep import Upkeep
 from memoledger.ports import Embedder
 from memoledger.services import index_stores as indexing_stores
 from memoledger.services import sweep as sweeping
+from memoledger.services.artifact_upkeep import Collected, collect
+from memoledger.services.artifacts import ABANDONED_AFTER_S, require_artifacts
 from memoledger.settings import Settings, load_settings
+from memoledger.surfaces.python.embeddings import EmbeddingsHandle
 from memoledger.surfaces.python.principal import PrincipalHandle
 from memoledger.surfaces.python.service import connect, is_behind_service
+from memoledger.worker.worker import Worker
 
 if TYPE_CHECKING:
     from memoledger.client import memoledger as client
-
-_log = structlog.get_logger("memoledger")
 
 
 class Memoledger:
     """An open ledger. `Memoledger.open()` or `Memoledger.temporary()` makes one.
 
+    >>> import asyncio
     >>> async def main():
     ...     async with Memoledger.temporary() as ledger:
     ...         alice = await ledger.principal(tenant="acme", user="alice")
@@ -44,12 +41,17 @@ class Memoledger:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._upkeep: list[asyncio.Task[None]] = []
-        interval_s = application.settings.sweep_interval_s
-        if interval_s:
-            for name, act in (("sweep", self.sweep), ("index_stores", self.index_stores)):
-                rounds = _repeat(interval_s, name, act, application.upkeep)
-                self._upkeep.append(asyncio.create_task(rounds))
+        self._worker: Worker | None = None
+        if application.settings.sweep_interval_s:
+            rounds: dict[str, Callable[[], Awaitable[object]]] = {
+                "sweep": self.sweep,
+                "index_stores": self._index_scheduled,
+            }
+            if application.context.artifacts is not None:
+                rounds["collect_artifacts"] = self.collect_artifacts
+            daily = {"survey_stores": self.index_stores}
+            self._worker = Worker(application, rounds, daily)
+            self._worker.start()
 
     @overload
     @classmethod
@@ -65,6 +67,7 @@ class Memoledger:
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Opening: ...
@@ -78,6 +81,7 @@ class Memoledger:
         database_url: str | None = None,
         data_dir: str | Path | None = None,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Opening | client.Opening:
@@ -95,6 +99,8 @@ class Memoledger:
             data_dir: folder of the embedded server.
             embedder: `minilm`, `provider:model`, or an embedder of your own (it is not closed
                 here).
+            more_embedders: embedders of your own for other embedding versions that the ledger has,
+                or is to have (`ledger.embeddings`). They are not closed here.
             settings: complete settings; nothing else is read then.
             overrides: any other setting by its name, for example `pool_max=20`.
 
@@ -115,20 +121,23 @@ class Memoledger:
         here = {"database_url": database_url, "data_dir": data_dir, "embedder": embedder}
         if is_behind_service(settings, url, here):
             return connect(settings)
-        return Opening(settings, temporary=False, embedder=_instance(embedder))
+        own = _instance(embedder)
+        return Opening(settings, temporary=False, embedder=own, more_embedders=more_embedders)
 
     @classmethod
     def temporary(
         cls,
         *,
         embedder: str | Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
         settings: Settings | None = None,
         **overrides: Any,
     ) -> Opening:
         """Open an embedded ledger in a temporary folder that is deleted at the end."""
         if settings is None:
             settings = load_settings(embedder=_name(embedder), **overrides)
-        return Opening(settings, temporary=True, embedder=_instance(embedder))
+        own = _instance(embedder)
+        return Opening(settings, temporary=True, embedder=own, more_embedders=more_embedders)
 
     async def principal(self, *, tenant: str, user: str) -> PrincipalHandle:
         """Act as a user of a tenant; both are noted at their first use.
@@ -156,11 +165,53 @@ class Memoledger:
         Raises:
             Forbidden: the administrator's login cannot become the ledger's owner.
         """
+        return await self._index(everything=True)
+
+    async def _index_scheduled(self) -> int:
+        """The same for the stores that were written to since somebody looked."""
+        return await self._index(everything=False)
+
+    async def _index(self, *, everything: bool) -> int:
         application = self._application
         async with indexing(application.settings, application.place) as indexes:
             return await indexing_stores.index_stores(
-                application.context, indexes, index_from=application.settings.index_from
+                application.context,
+                indexes,
+                index_from=application.settings.index_from,
+                everything=everything,
             )
+
+    async def collect_artifacts(self, *, older_than_s: float = ABANDONED_AFTER_S) -> Collected:
+        """Delete raw sources that no document keeps: of writers that died, and of erased documents.
+
+        An open ledger also does so by itself from time to time.
+
+        Args:
+            older_than_s: how many seconds ago a source has to have been stored that no document
+                ever kept; 0 or more.
+
+        Raises:
+            ArtifactError: artifacts are off.
+            Forbidden: the administrator's login cannot become the ledger's owner.
+        """
+        application = self._application
+        artifacts = require_artifacts(application.context)
+        async with all_artifacts(application.settings, application.place) as rows:
+            return await collect(artifacts, rows, older_than_s=older_than_s)
+
+    @property
+    def embeddings(self) -> EmbeddingsHandle:
+        """The embedding versions: change the model that embeds, while the ledger serves."""
+        application = self._application
+        embedders = application.context.embedders
+        assert embedders is not None, "an open ledger follows its versions"
+        return EmbeddingsHandle(
+            application.settings,
+            application.place,
+            embedders,
+            forget_indexes=application.context.ledger.search.indexed.forget,
+            look=embedders.look,
+        )
 
     @property
     def application(self) -> Application:
@@ -169,39 +220,27 @@ class Memoledger:
 
     async def aclose(self) -> None:
         """Let go of everything; an embedded server stops with its last user. Safe to call twice."""
-        upkeep, self._upkeep = self._upkeep, []
-        for task in upkeep:
-            task.cancel()
-        for task in upkeep:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.aclose()
         await self._application.close()
-
-
-async def _repeat(
-    interval_s: float, name: str, act: Callable[[], Awaitable[object]], upkeep: Upkeep
-) -> None:
-    while True:
-        await asyncio.sleep(interval_s)
-        try:
-            await act()
-            upkeep.succeeded(name)
-        except MemoledgerError as error:
-            upkeep.failed(name)
-            # The next round tries again. Until then reads pass over what expired anyway, and
-            # search large stores exactly.
-            _log.warning(f"{name}_failed", code=error.code, reason=error.message)
 
 
 class Opening:
     """A ledger about to be opened: an asynchronous context manager that can also be awaited."""
 
     def __init__(
-        self, settings: Settings, *, temporary: bool, embedder: Embedder | None = None
+        self,
+        settings: Settings,
+        *,
+        temporary: bool,
+        embedder: Embedder | None = None,
+        more_embedders: Sequence[Embedder] = (),
     ) -> None:
         self._settings = settings
         self._temporary = temporary
         self._embedder = embedder
+        self._more_embedders = tuple(more_embedders)
         self._ledger: Memoledger | None = None
 
     def __await__(self) -> Generator[Any, None, Memoledger]:
@@ -222,7 +261,10 @@ class Opening:
 
     async def _open(self) -> Memoledger:
         application = await open_application(
-            self._settings, temporary=self._temporary, embedder=self._embedder
+            self._settings,
+            temporary=self._temporary,
+            embedder=self._embedder,
+            more_embedders=self._more_embedders,
         )
         return Memoledger(application)
 

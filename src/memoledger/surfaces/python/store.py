@@ -15,7 +15,8 @@ from memoledger.model.context_pack import FOLD, ContextPack, CountTokens
 from memoledger.model.memory import Draft, Memory, Privacy, Remembered
 from memoledger.model.pages import Page
 from memoledger.model.principal import Principal
-from memoledger.model.recall import Filter, Hits, Mode, question_of
+from memoledger.model.queue import Wait
+from memoledger.model.recall import Family, Filter, Hits, Mode, question_of
 from memoledger.model.receipts import Accesses
 from memoledger.model.store import Access, Grant, Store, Visibility
 from memoledger.model.why import Why
@@ -30,9 +31,10 @@ from memoledger.services.remember import remember
 from memoledger.services.remember_many import remember_many
 from memoledger.services.update import update
 from memoledger.services.why import why
+from memoledger.surfaces.python.documents import DocumentVerbs
 
 
-class StoreHandle:
+class StoreHandle(DocumentVerbs):
     """A store, as its principal may use it. `PrincipalHandle.store` makes one."""
 
     def __init__(self, context: Context, principal: Principal, store: Store) -> None:
@@ -69,11 +71,16 @@ class StoreHandle:
         expires_at: datetime | str | None = None,
         privacy: Privacy = "store",
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
+        wait: Wait = "searchable",
     ) -> Remembered:
         """Remember a text; see `Draft` for the fields. The answer's `outcome` says what was done.
 
         The identity is `external_id`, or else the content: the same again changes nothing
         (`"unchanged"`), an external id with changed content gets a new version (`"updated"`).
+
+        Args:
+            wait: "searchable" to embed it first; "durable" to return once it cannot be lost, and
+                leave that to the workers: until then its words find it.
 
         Raises:
             InvalidInput: a field is wrong; nothing was written.
@@ -98,7 +105,7 @@ class StoreHandle:
             privacy=privacy,
             embedding=embedding,
         )
-        return await remember(self._context, self._scope, draft)
+        return await remember(self._context, self._scope, draft, wait=wait)
 
     async def remember_many(
         self,
@@ -107,6 +114,7 @@ class StoreHandle:
         batch_size: int = BATCH_DEFAULT,
         on_progress: Callable[[Progress], None] | None = None,
         on_items: Callable[[Sequence[Item]], None] | None = None,
+        wait: Wait = "searchable",
     ) -> BulkReport:
         """Remember many, in batches of one transaction; wrong items are rejected, the rest is kept.
 
@@ -118,6 +126,7 @@ class StoreHandle:
             on_progress: called after each batch with the counts so far.
             on_items: called after each batch with what became of its items; the report then holds
                 none.
+            wait: as in `remember`.
 
         Raises:
             EmbedderError, LedgerUnavailable, Forbidden: the batch in hand was not written.
@@ -129,6 +138,7 @@ class StoreHandle:
             batch_size=batch_size,
             on_progress=on_progress,
             on_items=on_items,
+            wait=wait,
         )
 
     async def recall(
@@ -155,21 +165,19 @@ class StoreHandle:
         fold: float | None = None,
         rerank: bool | None = None,
         explain: bool = False,
+        families: Sequence[Family] | None = None,
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
     ) -> Hits:
-        """Find memories, best first.
+        """Find memories, and chunks of documents, best first.
 
         Args:
-            query: what to look for, 1 to 10,000 characters.
-            limit: hits at most, 1 to 1,000.
-            mode: "hybrid" (vectors and words), "dense" (vectors) or "lexical" (words).
-            min_similarity: least cosine similarity, -1 to 1; not with mode "lexical".
+            query, limit: what to look for, 1 to 10,000 characters, and hits at most, 1 to 1,000.
+            mode: "hybrid", "dense" (vectors) or "lexical" (words; no `min_similarity`, a cosine).
             types, tags, since, until, min_importance, metadata, valid_at: see `Filter`.
-            as_of: answer from what the ledger held at that instant.
-            now: the clock to which words like "yesterday" and recency refer; None for the present.
+            as_of, now: the instant to answer from, and what "yesterday" and recency refer to.
             recency, importance, access, half_life_days, diversity, fold, rerank: see `Ranking`.
-            explain: give each hit its `parts`.
-            embedding: the query's vector, to save embedding it.
+            families: what may be an answer: "memory", "chunk", or both if not given.
+            explain, embedding: give each hit its `parts`; the query's vector, to save embedding it.
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -195,6 +203,7 @@ class StoreHandle:
             "fold": fold,
             "rerank": rerank,
             "explain": explain,
+            "families": families,
         }
         asked = question_of(query, options)
         return await recall(self._context, self._scope, asked, embedding=embedding)
@@ -210,10 +219,11 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> ContextPack:
-        """The best memories for a question as a text of at most `max_tokens`, for a model.
+        """The best memories and chunks for a question, as a text of at most `max_tokens`.
 
-        Memories of one conversation or topic stand together, in the order of time. Near-duplicates
-        are left out; what did not fit is counted. The receipt lists the memories of the pack.
+        Memories of one conversation or topic stand together, in the order of time; chunks of one
+        document in its order. Near-duplicates are left out; what did not fit is counted. The
+        receipt lists what is in the pack.
 
         Args:
             query: what the text is for, 1 to 10,000 characters.
@@ -224,7 +234,8 @@ class StoreHandle:
             count_tokens: counts the tokens of a text for the model that will read it. Without it
                 they are counted with the embedder's tokenizer, or estimated where that is remote.
             embedding: the query's vector, to save embedding it.
-            asked: what else `recall` takes: filters, `as_of`, `mode`, weights, `diversity`.
+            asked: what else `recall` takes: filters, `as_of`, `mode`, `families`, weights,
+                `diversity`.
 
         Raises:
             InvalidInput: an argument is wrong.
@@ -249,14 +260,15 @@ class StoreHandle:
         embedding: Sequence[float] | NDArray[np.floating] | None = None,
         **asked: Any,
     ) -> Why:
-        """Why a question returns a memory, or does not. It leaves no receipt.
+        """Why a question returns a memory or a chunk, or does not. It leaves no receipt.
 
         Args:
+            memory_id: the id of either.
             embedding: the query's vector, if it was asked with one.
             asked: what else was asked for, as `recall` takes it.
 
         Raises:
-            NotFound: there is no such memory that this principal may see.
+            NotFound: there is no such memory or chunk that this principal may see.
             InvalidInput: an argument is wrong.
         """
         question = question_of(query, asked)

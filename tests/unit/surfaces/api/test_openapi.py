@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 
-from memoledger.surfaces.api import answers, examples, requests
+from memoledger.surfaces.api import (
+    answers,
+    document_answers,
+    document_requests,
+    examples,
+    recall_answers,
+    requests,
+)
 from memoledger.surfaces.api.app import document
 from memoledger.surfaces.api.openapi import routes_of
 from memoledger.surfaces.api.routes import ROUTERS
@@ -68,13 +74,16 @@ def test_nobody_is_let_in_unless_the_door_says_so(route: APIRoute) -> None:
 
 
 @pytest.mark.parametrize(
-    ("home", "known"),
-    [(requests, examples.BODIES), (answers, examples.ANSWERS)],
+    ("homes", "known"),
+    [
+        ((requests, document_requests), examples.BODIES),
+        ((answers, document_answers, recall_answers), examples.ANSWERS),
+    ],
     ids=["bodies", "answers"],
 )
-def test_examples_are_valid(home: Any, known: dict[str, dict[str, Any]]) -> None:
+def test_examples_are_valid(homes: tuple[Any, ...], known: dict[str, dict[str, Any]]) -> None:
     for name, example in known.items():
-        kind: type[BaseModel] = getattr(home, name)
+        [kind] = {getattr(home, name) for home in homes if hasattr(home, name)}
         kind.model_validate(example)
 
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from memoledger.client import wire
 from memoledger.model.context_pack import ContextItem, ContextPack, Source
+from memoledger.model.document import Chunk
 from memoledger.model.ids import new_id
 from memoledger.model.keys import ApiKey, FreshKey
 from memoledger.model.memory import Remembered
@@ -13,7 +15,7 @@ from memoledger.model.recall import Hit, Hits, Parts
 from memoledger.model.receipts import Accesses, Receipt, ReceiptHit
 from memoledger.model.store import Grant, Store
 from memoledger.model.why import Why
-from memoledger.surfaces.api import answers, render
+from memoledger.surfaces.api import answers, recall_answers, render
 from memoledger.surfaces.api.render import to_json
 
 NOW = datetime(2026, 5, 8, 13, 56, tzinfo=UTC)
@@ -46,6 +48,31 @@ def a_memory() -> Remembered:
     )
 
 
+def a_chunk() -> Chunk:
+    return Chunk(
+        id=uuid4(),
+        document_id=uuid4(),
+        version=2,
+        first_version=1,
+        store_id=uuid4(),
+        place=0,
+        text="text",
+        section="A > B",
+        start=3,
+        end=7,
+        token_count=1,
+        keywords=("text",),
+        source="files",
+        source_id="a.md",
+        title=None,
+        type="document",
+        tags=("a",),
+        occurred_at=None,
+        recorded_at=NOW,
+        superseded_at=None,
+    )
+
+
 def through(rendered: dict[str, Any]) -> Any:
     return json.loads(to_json(rendered))
 
@@ -61,10 +88,10 @@ def test_a_memory() -> None:
 
 
 def test_answers_to_questions() -> None:
-    hit = Hit(memory=a_memory(), score=0.5, parts=PARTS, folded=(uuid4(),))
+    hit = Hit(found=a_memory(), score=0.5, parts=PARTS, folded=(uuid4(),))
     hits = Hits([hit], receipt_id=uuid4(), timings_ms={"embed": 1.23456})
     told = through(render.hits(hits))
-    assert answers.Hits.model_validate(told).timings_ms == {"embed": 1.235}
+    assert recall_answers.Hits.model_validate(told).timings_ms == {"embed": 1.235}
     source = Source(
         store="notes",
         store_id=uuid4(),
@@ -87,9 +114,20 @@ def test_answers_to_questions() -> None:
         folded=1,
         counted_by="estimate",
     )
-    answers.Context.model_validate(through(render.context(pack)))
+    recall_answers.Context.model_validate(through(render.context(pack)))
     why = Why(memory_id=uuid4(), reason="recalled", text="x", limit=3, parts=PARTS)
-    assert answers.Why.model_validate(through(render.why(why))).recalled
+    assert recall_answers.Why.model_validate(through(render.why(why))).recalled
+
+
+def test_a_hit_that_is_a_chunk() -> None:
+    hits = Hits([Hit(found=a_chunk(), score=0.5, parts=PARTS)])
+    told = through(render.hits(hits))
+    [hit] = recall_answers.Hits.model_validate(told).hits
+    assert (hit.family, hit.memory) == ("chunk", None)
+    assert hit.chunk is not None
+    assert hit.chunk.id == hit.id
+    # What the client makes of it is what was found.
+    assert wire.hits(told) == hits
 
 
 def test_a_receipt() -> None:
@@ -108,14 +146,14 @@ def test_a_receipt() -> None:
         query=None,
         query_hash="ab",
         filters={"min_importance": 0.5, "metadata": {"snake_case": 1}},
-        hits=(ReceiptHit(uuid4(), 1, None),),
+        hits=(ReceiptHit(uuid4(), 1, None), ReceiptHit(None, 2, 0.5, uuid4())),
         timings_ms={},
     )
     told = through(render.receipt(kept))
-    answers.Receipt.model_validate(told)
+    recall_answers.Receipt.model_validate(told)
     assert told["filters"] == {"minImportance": 0.5, "metadata": {"snake_case": 1}}
     counted = render.access_count(uuid4(), Accesses(3, NOW))
-    answers.AccessCount.model_validate(through(counted))
+    recall_answers.AccessCount.model_validate(through(counted))
 
 
 def test_stores_grants_and_keys() -> None:

@@ -34,6 +34,7 @@ def test_the_commands_are_all_there() -> None:
         "import",
         "export",
         "stores",
+        "artifacts",
         "receipts",
         "migrate",
         "doctor",
@@ -48,7 +49,7 @@ def test_the_commands_are_all_there() -> None:
     + [[name, "--help"] for name in COMMANDS]
     + [
         [group, name, "--help"]
-        for group in ("stores", "receipts", "mcp")
+        for group in ("stores", "artifacts", "receipts", "mcp")
         for name in ROOT.commands[group].commands
     ],
     ids=" ".join,

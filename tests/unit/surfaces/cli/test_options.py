@@ -11,13 +11,19 @@ import typer
 
 from memoledger.model.errors import InvalidInput
 from memoledger.model.memory import CHANGEABLE, DRAFT_FIELDS, Privacy
-from memoledger.model.recall import Filter, Mode, Query, Ranking
+from memoledger.model.recall import FAMILIES, Filter, Mode, Query, Ranking
 from memoledger.surfaces.cli import options, stores
 from memoledger.surfaces.cli.main import app
 
 ROOT: Any = typer.main.get_command(app)
 
-NAMES = {"tag": "tags", "subject_ref": "subject_refs", "type_": "type", "types": "type"}
+NAMES = {
+    "family": "families",
+    "tag": "tags",
+    "subject_ref": "subject_refs",
+    "type_": "type",
+    "types": "type",
+}
 
 
 def parameters(command: str) -> set[str]:
@@ -34,6 +40,7 @@ def subcommands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 def test_choices_are_those_of_the_model() -> None:
     assert get_args(options.ModeName) == get_args(Mode)
     assert get_args(options.PrivacyName) == get_args(Privacy)
+    assert get_args(options.FamilyName) == FAMILIES
     assert get_args(stores.AccessName) == ("read", "write")
 
 

@@ -53,12 +53,14 @@ def test_hosts_are_told_which_tools_change_something() -> None:
     }
     assert {name for name, (reads, _) in told.items() if not reads} == {
         "remember",
+        "learn",
         "update",
         "forget",
     }
     assert [name for name, (_, destroys) in told.items() if destroys] == ["forget"]
     assert {name for name, tool in TOOLS.items() if tool.scope == "write"} == {
         "remember",
+        "learn",
         "update",
         "forget",
     }

@@ -8,9 +8,11 @@ from fastapi import APIRouter
 
 from memoledger.surfaces.api.routes import (
     bulk,
+    documents,
     health,
     memories,
     people,
+    queue,
     recall,
     receipts,
     stores,
@@ -21,10 +23,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     # in them.
     recall.router,
     bulk.router,
+    documents.router,
     memories.router,
     stores.router,
     receipts.router,
     people.router,
+    queue.router,
     health.router,
 )
 """Every operation, in the order in which their paths are tried."""

@@ -55,7 +55,9 @@ async def remember_many_memories(
             for item in items:
                 put(_outcome(item))
 
-        await remember_many(context, scope, values(), batch_size=size, on_items=settled)
+        await remember_many(
+            context, scope, values(), batch_size=size, on_items=settled, wait=asked.wait
+        )
 
     return LinesAnswer(request, service, work)
 
@@ -95,6 +97,7 @@ async def import_memories(
             batch_size=size,
             on_rejected=rejected,
             on_progress=progressed,
+            wait=asked.wait,
         )
         put({"done": last or {**asdict(done), "total": 0, "bytesDone": 0}})
 

@@ -26,7 +26,13 @@ from memoledger.surfaces.api.etags import etag_of, is_known, wanted_versions
 from memoledger.surfaces.api.once import Done, once
 from memoledger.surfaces.api.paging import opened, sealed
 from memoledger.surfaces.api.render import as_json
-from memoledger.surfaces.api.requests import ChangedMemory, Chosen, MemoriesAsked, NewMemory
+from memoledger.surfaces.api.requests import (
+    ChangedMemory,
+    Chosen,
+    MemoriesAsked,
+    NewMemory,
+    WriteAsked,
+)
 from memoledger.surfaces.api.routing import Route, door
 from memoledger.surfaces.api.service import service_of
 
@@ -39,7 +45,9 @@ router = APIRouter(
 
 @router.post("", response_model=answers.Remembered, status_code=201)
 @door("write", weight="heavy")
-async def remember_memory(request: Request, store_id: StoreId, body: NewMemory) -> Response:
+async def remember_memory(
+    request: Request, store_id: StoreId, body: NewMemory, asked: Annotated[WriteAsked, Query()]
+) -> Response:
     """Remember a text.
 
     201 if it is new, 200 if it was there (`unchanged`) or its external id was, with other content
@@ -49,7 +57,8 @@ async def remember_memory(request: Request, store_id: StoreId, body: NewMemory) 
 
     async def act() -> Done:
         draft = Draft(**body.given())
-        return _done(await unless_unseen(context, scope, remember(context, scope, draft)))
+        writing = remember(context, scope, draft, wait=asked.wait)
+        return _done(await unless_unseen(context, scope, writing))
 
     return await once(request, act, lambda kept, status: _again(context, scope, kept, status))
 

@@ -16,7 +16,8 @@ from memoledger.services.read_receipts import accesses
 from memoledger.services.recall import recall
 from memoledger.services.stores import get_store
 from memoledger.services.why import why
-from memoledger.surfaces.api import answers, render
+from memoledger.surfaces.api import recall_answers as answers
+from memoledger.surfaces.api import render
 from memoledger.surfaces.api.access import MemoryId, StoreId, at
 from memoledger.surfaces.api.limits import Limits
 from memoledger.surfaces.api.render import as_json
@@ -35,7 +36,10 @@ router = APIRouter(prefix="/v1/stores/{storeId:uuid}", tags=["recall"], route_cl
 @router.post("/recall", response_model=answers.Hits)
 @door("read", weight="heavy")
 async def recall_memories(request: Request, store_id: StoreId, body: AskedForHits) -> Response:
-    """Find memories, best first. How long each part took is in `Server-Timing` too."""
+    """Find memories, and chunks of documents, best first.
+
+    How long each part took is in `Server-Timing` too.
+    """
     context, scope = at(request, store_id)
     question = _question(body, service_of(request).limits, limit=body.limit)
     found = await recall(context, scope, question, embedding=body.embedding, seen=False)
@@ -46,7 +50,7 @@ async def recall_memories(request: Request, store_id: StoreId, body: AskedForHit
 @router.post("/context", response_model=answers.Context)
 @door("read", weight="heavy")
 async def compose_context(request: Request, store_id: StoreId, body: AskedForContext) -> Response:
-    """Pack the best memories for a question into a text of at most `maxTokens`, for a model.
+    """Pack the best memories and chunks for a question into a text of at most `maxTokens`.
 
     Near-duplicates are left out from a cosine of 0.95 on, unless `fold` says otherwise; null keeps
     them all.
@@ -73,7 +77,7 @@ async def compose_context(request: Request, store_id: StoreId, body: AskedForCon
 async def explain_memory(
     request: Request, store_id: StoreId, memory_id: MemoryId, body: AskedForHits
 ) -> Response:
-    """Say why a question returns a memory, or does not. It leaves no receipt."""
+    """Say why a question returns a memory or a chunk, or does not. It leaves no receipt."""
     context, scope = at(request, store_id)
     await get_store(context, scope.principal, store_id)
     question = _question(body, service_of(request).limits, limit=body.limit)

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from memoledger.services.read_receipts import get_receipt, list_receipts
-from memoledger.surfaces.api import answers, render
+from memoledger.surfaces.api import recall_answers as answers
+from memoledger.surfaces.api import render
 from memoledger.surfaces.api.access import page_size
 from memoledger.surfaces.api.caller import caller_of
 from memoledger.surfaces.api.paging import opened, sealed
