@@ -98,6 +98,8 @@ FIGURES = {
         "memory",
     },
 }
+SLOW = {"http", "migrate-embeddings"}
+
 CASES = {
     "isolation": ["4 users × 100", "one user × 10", "one user × 1,000"],
     "write": ["one, vector given", "many, vectors given", "many, local model"],
@@ -155,7 +157,7 @@ def check_rows(bench: str, rows: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize(
     "bench",
-    [pytest.param(one, marks=pytest.mark.slow) if one == "http" else one for one in CASES],
+    [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in CASES],
 )
 def test_every_benchmark_gives_rows(
     bench: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
