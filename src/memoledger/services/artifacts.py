@@ -116,11 +116,11 @@ async def _write(
     try:
         await artifacts.put(artifact.key, pieces)
     except MemoledgerError:
-        await give_up(context, scope, artifact)
+        await give_up(context, scope, artifact, certain=True)
         raise
     if time.monotonic() - begun_s > ABANDONED_AFTER_S / 2:
         # It may be taken for abandoned before its document is written.
-        await give_up(context, scope, artifact)
+        await give_up(context, scope, artifact, certain=True)
         raise ArtifactError(
             f"Storing {artifact.bytes:,} bytes took longer than {ABANDONED_AFTER_S / 7_200:.0f} "
             "hours.",
@@ -128,11 +128,20 @@ async def _write(
         )
 
 
-async def give_up(context: Context, scope: Scope, artifact: Artifact) -> None:
-    """Delete an artifact that no document will keep. What cannot be done now, a collection does."""
+async def give_up(
+    context: Context, scope: Scope, artifact: Artifact, *, certain: bool = False
+) -> None:
+    """Delete an artifact that no document will keep. What cannot be done now, a collection does.
+
+    Args:
+        certain: whether it is certain that its document was not written. Then its object goes
+            whatever became of its row: a collection that took it for abandoned while it was being
+            written may have come before the object. Otherwise the row decides.
+    """
     rows = context.ledger.artifacts
     try:
-        if await rows.drop(scope.principal, scope.store_id, artifact.id):
+        dropped = await rows.drop(scope.principal, scope.store_id, artifact.id)
+        if dropped or certain:
             await _delete(context, scope, artifact)
     except MemoledgerError as error:
         _log.warning("artifact_left", code=error.code, artifact_id=str(artifact.id))

@@ -264,7 +264,7 @@ class _Learning:
             self._context, self._scope, document_id, self._source.stored, media_type=media_type
         )
         if artifact.hash != self._source.digest.hash:
-            await give_up(self._context, self._scope, artifact)
+            await give_up(self._context, self._scope, artifact, certain=True)
             raise ConflictError(
                 f"{self._source.name or 'The source'} changed while it was read.",
                 remedy="Learn it again once it is complete.",
@@ -322,9 +322,11 @@ class _Learning:
                 ready,
                 self._context.ledger.embedding_version,
             )
-        except MemoledgerError:
+        except MemoledgerError as error:
             if artifact is not None and artifact.state == "writing":
-                await give_up(self._context, self._scope, artifact)
+                # A conflict undid it for certain; a connection may have broken after the commit.
+                certain = isinstance(error, ConflictError)
+                await give_up(self._context, self._scope, artifact, certain=certain)
             raise
 
     async def _learned(self, document: Document, chunks: Sequence[ChunkDraft]) -> Learned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,13 @@ import pytest
 
 from memoledger import bootstrap
 from memoledger.ledger.artifacts import AllArtifacts
-from memoledger.model.errors import ArtifactDamaged, ArtifactMissing
+from memoledger.model.document import Learned
+from memoledger.model.errors import (
+    ArtifactDamaged,
+    ArtifactError,
+    ArtifactMissing,
+    ConflictError,
+)
 from memoledger.model.ids import new_id
 from memoledger.services import artifact_upkeep, artifacts
 from memoledger.services.context import Context, Scope
@@ -97,12 +104,16 @@ class TestCollection:
                 await collect()
                 await asyncio.sleep(0)
 
+        async def learn(number: int) -> Learned:
+            for _ in range(100):
+                # What is collected before it is stored is refused, and can be tried again.
+                with contextlib.suppress(ArtifactError, ConflictError):
+                    return await notes.learn("wiki", str(number), content=f"Page {number}.")
+            raise AssertionError("no luck in a hundred attempts")
+
         task = asyncio.create_task(collecting())
         try:
-            learned = [
-                await notes.learn("wiki", str(number), content=f"Page {number}.")
-                for number in range(15)
-            ]
+            learned = [await learn(number) for number in range(15)]
         finally:
             done.set()
             await task
